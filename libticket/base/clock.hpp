@@ -1,0 +1,45 @@
+// What time it is, told twice, because clocks jump.
+//
+// Making and sealing follow `steady`: the wall clock at an anchor plus the boot
+// time gone since. Opening and wiping follow `latest`: the later of that and
+// the wall clock, so that a clock set back revives no key. (DESIGN promise 10.)
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+namespace ticket {
+
+using std::chrono::seconds;
+using std::chrono::sys_seconds;
+
+struct Moment {
+  sys_seconds steady;
+  sys_seconds latest;
+
+  Moment(sys_seconds both) : steady(both), latest(both) {}  // a clock that agrees with itself
+  Moment(sys_seconds steady_now, sys_seconds wall_now)
+      : steady(steady_now), latest(std::max(steady_now, wall_now)) {}
+};
+
+// Who needs the time is given a Clock; only programs' mains and capi/ make one.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual Moment now() const = 0;
+};
+
+// The machine's clocks, anchored when it is made. Shared between threads.
+class SystemClock : public Clock {
+ public:
+  SystemClock();
+  Moment now() const override;
+
+  // How far the wall clock has left the anchor: positive when it was set ahead.
+  seconds apart() const;
+
+ private:
+  seconds anchor_;  // wall clock minus boot time
+};
+
+}  // namespace ticket

@@ -1,0 +1,213 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "feed/bundle.hpp"
+#include "wire/layout.hpp"
+
+namespace ticket::feed {
+
+namespace {
+
+using nlohmann::json;
+
+std::int64_t number(sys_seconds time) { return time.time_since_epoch().count(); }
+
+json to_json(const ring::Policy& policy) {
+  return {{"rotate_every", policy.rotate_every.count()},
+          {"lifetime", policy.lifetime.count()},
+          {"publish_ahead", policy.publish_ahead.count()},
+          {"stretch", policy.stretch.count()},
+          {"lineage", policy.lineage.count()}};
+}
+
+json to_json(const ring::Epoch& epoch) {
+  return {{"number", epoch.number},
+          {"id", hex(epoch.id)},
+          {"made", number(epoch.made)},
+          {"seals_from", number(epoch.seals_from)},
+          {"seals_until", number(epoch.seals_until)},
+          {"opens_until", number(epoch.opens_until)},
+          {"burned", epoch.burned}};
+}
+
+// The fields of an object from outside: each is there and of its type and range,
+// or the whole is malformed. Unknown fields are for later versions.
+Checked<const json*> field(const json& object, const char* name) {
+  if (!object.is_object()) return reject(Rejection::malformed);
+  const auto found = object.find(name);
+  if (found == object.end()) return reject(Rejection::malformed);
+  return &*found;
+}
+
+Checked<std::uint64_t> integer(const json& object, const char* name, std::uint64_t most) {
+  const auto* value = TRY(field(object, name));
+  if (!value->is_number_unsigned() || value->get<std::uint64_t>() > most) {
+    return reject(Rejection::malformed);
+  }
+  return value->get<std::uint64_t>();
+}
+
+constexpr std::uint64_t last_second = (std::uint64_t{1} << 40) - 1;  // as wire::Cursor::time()
+
+Checked<sys_seconds> time(const json& object, const char* name) {
+  return sys_seconds(seconds(TRY(integer(object, name, last_second))));
+}
+
+Checked<std::string> string(const json& object, const char* name, std::size_t most) {
+  const auto* value = TRY(field(object, name));
+  if (!value->is_string()) return reject(Rejection::malformed);
+  auto text = value->get<std::string>();
+  if (text.size() > most) return reject(Rejection::malformed);
+  return text;
+}
+
+template <std::size_t N>
+Checked<ByteArray<N>> bytes(const std::optional<Bytes>& decoded) {
+  if (!decoded || decoded->size() != N) return reject(Rejection::malformed);
+  return to_array(BytesView(*decoded).first<N>());
+}
+
+// Every element of an array, parsed by `parse`.
+template <class T>
+Checked<std::vector<T>> list(const json& object, const char* name, std::size_t most,
+                             Checked<T> (*parse)(const json&)) {
+  const auto* values = TRY(field(object, name));
+  if (!values->is_array() || values->size() > most) return reject(Rejection::malformed);
+  std::vector<T> parsed;
+  for (const auto& value : *values) parsed.push_back(TRY(parse(value)));
+  return parsed;
+}
+
+Checked<ring::Policy> parse_policy(const json& object) {
+  ring::Policy policy;
+  const std::pair<const char*, seconds*> fields[] = {{"rotate_every", &policy.rotate_every},
+                                                     {"lifetime", &policy.lifetime},
+                                                     {"publish_ahead", &policy.publish_ahead},
+                                                     {"stretch", &policy.stretch},
+                                                     {"lineage", &policy.lineage}};
+  for (const auto& [name, value] : fields) *value = seconds(TRY(integer(object, name, 0xffffffff)));
+  if (ring::problem(policy)) return reject(Rejection::malformed);
+  return policy;
+}
+
+Checked<ring::Epoch> parse_epoch(const json& object) {
+  ring::Epoch epoch;
+  epoch.number = static_cast<std::uint32_t>(TRY(integer(object, "number", 0xffffffff)));
+  epoch.id = TRY(bytes<16>(from_hex(TRY(string(object, "id", 32)))));
+  epoch.made = TRY(time(object, "made"));
+  epoch.seals_from = TRY(time(object, "seals_from"));
+  epoch.seals_until = TRY(time(object, "seals_until"));
+  epoch.opens_until = TRY(time(object, "opens_until"));
+  const auto* burned = TRY(field(object, "burned"));
+  if (!burned->is_boolean()) return reject(Rejection::malformed);
+  epoch.burned = burned->get<bool>();
+  if (epoch.number == 0 || epoch.seals_until < epoch.seals_from ||
+      epoch.opens_until < epoch.seals_until) {
+    return reject(Rejection::malformed);
+  }
+  return epoch;
+}
+
+Checked<MemberEntry> parse_member(const json& object) {
+  MemberEntry member;
+  member.number = static_cast<std::uint16_t>(TRY(integer(object, "number", 0xffff)));
+  member.name = TRY(string(object, "name", wire::max_name_size));
+  if (member.number == 0 || member.name.empty()) return reject(Rejection::malformed);
+  return member;
+}
+
+Checked<ring::Revocation> parse_revocation(const json& object) {
+  ring::Revocation revocation;
+  revocation.minter = static_cast<std::uint16_t>(TRY(integer(object, "minter", 0xffff)));
+  revocation.from = TRY(time(object, "from"));
+  revocation.until = TRY(time(object, "until"));
+  return revocation;
+}
+
+Checked<std::optional<crypto::SignerPublic>> parse_next_signer(const json& object) {
+  const auto* value = TRY(field(object, "next_signer"));
+  if (value->is_null()) return std::optional<crypto::SignerPublic>();
+  if (!value->is_string()) return reject(Rejection::malformed);
+  return std::optional(TRY(bytes<32>(from_base64url(value->get<std::string>()))));
+}
+
+// What must hold between the fields.
+bool consistent(const Manifest& manifest) {
+  sys_seconds last{};
+  std::uint32_t number = 0;
+  std::set<ring::EpochId> ids;
+  for (const auto& epoch : manifest.epochs) {
+    if (epoch.number <= number || !ids.insert(epoch.id).second) return false;
+    number = epoch.number;
+    last = std::max(last, epoch.opens_until);
+  }
+  std::set<std::uint16_t> members;
+  for (const auto& member : manifest.members) {
+    if (!members.insert(member.number).second) return false;
+  }
+  return manifest.generation != 0 && !manifest.pool.empty() && manifest.not_after == last;
+}
+
+}  // namespace
+
+std::string write_manifest(const Manifest& manifest) {
+  json epochs = json::array(), members = json::array(), revocations = json::array();
+  for (const auto& epoch : manifest.epochs) epochs.push_back(to_json(epoch));
+  for (const auto& m : manifest.members) members.push_back({{"number", m.number}, {"name", m.name}});
+  for (const auto& r : manifest.revocations) {
+    revocations.push_back(
+        {{"minter", r.minter}, {"from", number(r.from)}, {"until", number(r.until)}});
+  }
+  json object = {{"version", 1},
+                 {"pool", manifest.pool},
+                 {"generation", manifest.generation},
+                 {"issued_at", number(manifest.issued_at)},
+                 {"not_after", number(manifest.not_after)},
+                 {"policy", to_json(manifest.policy)},
+                 {"epochs", std::move(epochs)},
+                 {"members", std::move(members)},
+                 {"revocations", std::move(revocations)},
+                 {"next_signer", nullptr}};
+  if (manifest.next_signer) object["next_signer"] = base64url(*manifest.next_signer);
+  return object.dump();
+}
+
+Checked<Manifest> parse_manifest(std::string_view text) {
+  const auto object = json::parse(text, nullptr, false);
+  if (TRY(integer(object, "version", 1)) != 1) return reject(Rejection::malformed);
+  Manifest manifest;
+  manifest.pool = TRY(string(object, "pool", wire::max_name_size));
+  manifest.generation = TRY(integer(object, "generation", ~std::uint64_t{0}));
+  manifest.issued_at = TRY(time(object, "issued_at"));
+  manifest.not_after = TRY(time(object, "not_after"));
+  manifest.policy = TRY(parse_policy(*TRY(field(object, "policy"))));
+  manifest.epochs = TRY(list(object, "epochs", wire::max_epochs, parse_epoch));
+  manifest.members = TRY(list(object, "members", 0xffff, parse_member));
+  manifest.revocations = TRY(list(object, "revocations", wire::max_revocations, parse_revocation));
+  manifest.next_signer = TRY(parse_next_signer(object));
+  if (!consistent(manifest)) return reject(Rejection::malformed);
+  return manifest;
+}
+
+std::string write_bundle(const Bundle& bundle) {
+  return json{{"manifest", base64url(as_bytes(bundle.manifest))},
+              {"signature", base64url(bundle.signature)},
+              {"secrets", base64url(bundle.secrets)}}
+      .dump();
+}
+
+Checked<Bundle> parse_bundle(std::string_view text) {
+  constexpr std::size_t most = 16 << 20;
+  const auto object = json::parse(text, nullptr, false);
+  Bundle bundle;
+  const auto manifest = from_base64url(TRY(string(object, "manifest", most)));
+  const auto secrets = from_base64url(TRY(string(object, "secrets", most)));
+  if (!manifest || !secrets) return reject(Rejection::malformed);
+  bundle.manifest = as_text(*manifest);
+  bundle.secrets = *secrets;
+  bundle.signature = TRY(bytes<64>(from_base64url(TRY(string(object, "signature", most)))));
+  return bundle;
+}
+
+}  // namespace ticket::feed

@@ -1,0 +1,87 @@
+/* libticket for OpenSSL 3: one call attaches a ring to an SSL_CTX.
+ *
+ *     tkt_openssl_options options = {.size = sizeof options, .context = "www"};
+ *     tkt_openssl_attach(ctx, ring, &options);
+ *
+ * From then on ctx seals its session tickets under the pool's current key and
+ * opens those of every server of the pool. A ticket that does not open is a
+ * full handshake, never an alert.
+ *
+ * Which SSL_CTX to attach to. OpenSSL asks the SSL_CTX that a connection began
+ * with (the port's), never the one it was switched to:
+ *   - one SSL_CTX for the port: attach to it with a `context`.
+ *   - SSL_CTX chosen in the client-hello callback: attach to each of them, each
+ *     with its own `context`, the port's first one too.
+ *   - SSL_CTX chosen in the servername callback: the ticket is opened before
+ *     that callback runs, so the port's SSL_CTX must be told which context a
+ *     name belongs to: give it `names` or `choose`. */
+#ifndef TICKET_OPENSSL_H
+#define TICKET_OPENSSL_H
+
+#include <openssl/ssl.h>
+#include <ticket/ticket.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One row of a table: a server name in lower case, or "*.example.org" for one
+ * label below it, and its context. */
+typedef struct {
+    const char *name;
+    const char *context;
+} tkt_openssl_name;
+
+/* Chooses the context of a connection. server_name is NULL when the client sent
+ * none. Returns a string that lives as long as the ring, or NULL: no tickets for
+ * this connection. */
+typedef const char *(*tkt_openssl_choose)(void *user, SSL *ssl, const char *server_name);
+
+typedef enum {
+    TKT_SAME_NAME = 0,    /* a ticket resumes only under the server name it was made for */
+    TKT_SAME_CONTEXT = 1, /* TLS 1.3: under any name of its context; TLS 1.2: the same name
+                             (RFC 6066, section 3) */
+    TKT_ANY_NAME = 2      /* TLS 1.2 too: only for closed fleets */
+} tkt_openssl_binding;
+
+typedef struct {
+    size_t size;                   /* sizeof(tkt_openssl_options) */
+    const char *context;           /* for names that no row has; NULL: "default" */
+    const tkt_openssl_name *names; /* copied; NULL: none */
+    size_t names_count;
+    tkt_openssl_choose choose;     /* before names and context; NULL: none */
+    void *choose_user;
+    tkt_openssl_binding binding;
+    const char *session_id_context; /* at most 32 bytes; NULL: "libticket"; the same on every
+                                       server of a pool */
+    uint32_t lifetime;              /* seconds a ticket is good for; 0: the pool's policy; never more */
+    int tickets;                    /* TLS 1.3 tickets after a full handshake; 0: 2, -1: none */
+    int require_attribution;        /* 1: refuse tickets without it (HAProxy's) */
+} tkt_openssl_options;
+
+/* Attaches ring to ctx; options may be NULL. The ring must outlive ctx and all
+ * its connections. Takes the ticket key callback, the session ticket callback,
+ * the session-id context and the session cache mode of ctx; leaves the
+ * client-hello and the servername callback to the application. */
+TKT_API tkt_status tkt_openssl_attach(SSL_CTX *ctx, tkt_ring *ring, const tkt_openssl_options *options);
+
+/* What became of the ticket of a connection. */
+typedef struct {
+    size_t size;         /* sizeof(tkt_openssl_info), set by the caller */
+    int resumed;         /* 1: this handshake resumed a session */
+    int offered;         /* 1: the client presented a ticket */
+    tkt_status reason;   /* why an offered ticket was not taken; TKT_OK otherwise */
+    uint32_t epoch;      /* number of the epoch that sealed it; 0 = unknown */
+    uint16_t minter;     /* member that sealed it; 0 = unknown */
+    int64_t born;        /* when the lineage's full handshake was; 0 = unknown */
+    int64_t sealed;      /* when the ticket was sealed; 0 = unknown */
+    char context[256];
+} tkt_openssl_info;
+
+/* Valid after the handshake, until ssl is freed. */
+TKT_API tkt_status tkt_openssl_info_read(const SSL *ssl, tkt_openssl_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

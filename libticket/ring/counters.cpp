@@ -1,0 +1,213 @@
+#include "ring/counters.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+namespace ticket::ring {
+
+const char* to_text(Counter counter) {
+  constexpr const char* names[] = {"sealed",          "not_sealed", "resumed_announced",
+                                   "resumed_sealing", "resumed_opening", "unknown_key",
+                                   "context",         "expired",    "forged",
+                                   "malformed",       "lineage",    "revoked", "name"};
+  static_assert(std::size(names) == counter_count);
+  return counter < Counter::count_ ? names[static_cast<std::size_t>(counter)] : "unknown counter";
+}
+
+namespace {
+
+constexpr char magic[8] = {'t', 'k', 't', 'c', 'o', 'u', 'n', 't'};
+constexpr std::uint32_t layout_version = 1;
+
+struct FileHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t counters;
+};
+
+struct Slot {
+  std::uint64_t owner = 0;
+  Counts counts{};
+};
+
+constexpr std::size_t gathered = 0;     // the slot of what ended processes counted
+constexpr std::size_t max_slots = 4096;  // processes that live at once
+
+off_t offset_of(std::size_t slot) {
+  return static_cast<off_t>(sizeof(FileHeader) + slot * sizeof(Slot));
+}
+
+bool read_slot(int file, std::size_t index, Slot& slot) {
+  return pread(file, &slot, sizeof(slot), offset_of(index)) == static_cast<ssize_t>(sizeof(slot));
+}
+
+bool write_slot(int file, std::size_t index, const Slot& slot) {
+  return pwrite(file, &slot, sizeof(slot), offset_of(index)) == static_cast<ssize_t>(sizeof(slot));
+}
+
+bool valid(int file) {
+  FileHeader header{};
+  return pread(file, &header, sizeof(header), 0) == static_cast<ssize_t>(sizeof(header)) &&
+         std::memcmp(header.magic, magic, sizeof(magic)) == 0 &&
+         header.version == layout_version && header.counters == counter_count;
+}
+
+// Field 22 of /proc/PID/stat: tells a process from a later one of the same
+// number. 0 when there is no such process (or no /proc).
+std::uint64_t start_time(std::uint32_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto at = text.rfind(')');  // the name may hold spaces and brackets
+  for (int field = 2; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
+  if (at == std::string::npos) return 0;
+  std::uint64_t value = 0;
+  std::from_chars(text.data() + at + 1, text.data() + text.size(), value);
+  return value;
+}
+
+std::uint64_t owner_of(std::uint32_t pid) { return pid | (start_time(pid) << 32); }
+
+bool ended(std::uint64_t owner) {
+  return owner != owner_of(static_cast<std::uint32_t>(owner));
+}
+
+Counts sum_of(Counts a, const Counts& b) {
+  for (std::size_t i = 0; i < counter_count; ++i) a[i] += b[i];
+  return a;
+}
+
+Counts difference(Counts a, const Counts& b) {
+  for (std::size_t i = 0; i < counter_count; ++i) a[i] -= b[i];
+  return a;
+}
+
+// Moves a slot's counts to the gathered ones. Under the lock.
+void gather(int file, std::size_t index, const Slot& slot) {
+  Slot total;
+  if (!read_slot(file, gathered, total)) return;
+  total.counts = sum_of(total.counts, slot.counts);
+  write_slot(file, gathered, total);
+  write_slot(file, index, Slot{});
+}
+
+class Lock {
+ public:
+  explicit Lock(int file) : file_(file) { flock(file, LOCK_EX); }
+  ~Lock() { flock(file_, LOCK_UN); }
+  Lock(const Lock&) = delete;
+
+ private:
+  int file_;
+};
+
+}  // namespace
+
+Counters::Counters(std::filesystem::path path) : path_(std::move(path)) { fork_.forked(); }
+
+Counters::~Counters() {
+  flush();
+  if (!file_ || slot_ == 0 || !still_mine()) return;
+  const Lock lock(file_.get());
+  Slot mine;
+  if (read_slot(file_.get(), slot_, mine)) gather(file_.get(), slot_, mine);
+}
+
+Counts Counters::own() const {
+  Counts counts;
+  for (std::size_t i = 0; i < counter_count; ++i) {
+    counts[i] = counts_[i].load(std::memory_order_relaxed) - inherited_[i];
+  }
+  return counts;
+}
+
+void Counters::flush() noexcept {
+  if (path_.empty()) return;
+  const std::lock_guard guard(flushing_);
+  if (fork_.forked()) {
+    // what stands in the parent's slot is the parent's; and so is the open
+    // file, to which flock belongs
+    inherited_ = sum_of(inherited_, sum_of(elsewhere_, in_slot_));
+    elsewhere_ = in_slot_ = {};
+    slot_ = 0;
+    file_ = Fd();
+  }
+  if (slot_ != 0 && own() == sum_of(elsewhere_, in_slot_)) return;
+  if (slot_ != 0 && !still_mine()) {
+    // someone who cannot see us (another pid namespace) took us for ended
+    elsewhere_ = sum_of(elsewhere_, in_slot_);
+    in_slot_ = {};
+    slot_ = 0;
+  }
+  if (slot_ == 0 && !take_slot()) return;
+  const auto counts = difference(own(), elsewhere_);
+  if (write_slot(file_.get(), slot_, {owner_, counts})) in_slot_ = counts;
+}
+
+bool Counters::still_mine() const {
+  Slot slot;
+  return read_slot(file_.get(), slot_, slot) && slot.owner == owner_;
+}
+
+bool Counters::take_slot() {
+  Fd file(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  if (!file || !valid(file.get())) return false;
+  const Lock lock(file.get());
+  owner_ = owner_of(static_cast<std::uint32_t>(getpid()));
+  for (std::size_t index = gathered + 1; index < max_slots; ++index) {
+    Slot slot;
+    const bool stands = read_slot(file.get(), index, slot);
+    if (stands && slot.owner != 0 && !ended(slot.owner)) continue;
+    if (stands && slot.owner != 0) gather(file.get(), index, slot);
+    if (!write_slot(file.get(), index, {owner_, {}})) return false;
+    file_ = std::move(file);
+    slot_ = index;
+    return true;
+  }
+  return false;
+}
+
+void Counters::create(const std::filesystem::path& path, int group) {
+  const Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660));
+  if (!file || fchown(file.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
+      fchmod(file.get(), 0660) != 0) {
+    throw std::system_error(errno, std::generic_category(), "counters file " + path.string());
+  }
+  const Lock lock(file.get());
+  struct stat status {};
+  fstat(file.get(), &status);
+  if (status.st_size == 0) {
+    FileHeader header{};
+    std::memcpy(header.magic, magic, sizeof(magic));
+    header.version = layout_version;
+    header.counters = counter_count;
+    if (pwrite(file.get(), &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)) ||
+        !write_slot(file.get(), gathered, Slot{})) {
+      throw std::system_error(errno, std::generic_category(), "counters file " + path.string());
+    }
+  } else if (!valid(file.get())) {
+    throw std::runtime_error("counters file " + path.string() +
+                             ": not one of this version; remove it and start again");
+  }
+}
+
+Counts Counters::sum(const std::filesystem::path& path) {
+  Counts total{};
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file || !valid(file.get())) return total;
+  Slot slot;
+  for (std::size_t index = 0; index < max_slots && read_slot(file.get(), index, slot); ++index) {
+    total = sum_of(total, slot.counts);
+  }
+  return total;
+}
+
+}  // namespace ticket::ring

@@ -1,0 +1,235 @@
+#include "ring/live_ring.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "wire/layout.hpp"
+
+namespace ticket::ring {
+
+// Key names are pseudo-random, so their first byte spreads well over 256 slots.
+const Stek* ContextKeys::find(const unsigned char* key_name) const noexcept {
+  for (std::uint8_t at = key_name[0]; slots_[at] != 0; ++at) {
+    const auto& stek = steks_[slots_[at] - 1u];
+    if (std::memcmp(stek.name.data(), key_name, stek.name.size()) == 0) return &stek;
+  }
+  return nullptr;
+}
+
+const Stek* ContextKeys::by_epoch(std::uint32_t number) const noexcept {
+  for (const auto& stek : steks_) {
+    if (stek.epoch->number == number) return &stek;
+  }
+  return nullptr;
+}
+
+const Stek* ContextKeys::sealing(Moment now) const noexcept {
+  for (auto stek = steks_.rbegin(); stek != steks_.rend(); ++stek) {
+    const auto& epoch = *stek->epoch;
+    if (epoch.burned || epoch.seals_from > now.steady) continue;
+    const bool seals =
+        now.steady < epoch.seals_until + stretch_ && now.latest < epoch.opens_until;
+    return seals ? &*stek : nullptr;
+  }
+  return nullptr;
+}
+
+void ContextKeys::add(Stek stek) {
+  auto at = std::to_integer<std::uint8_t>(stek.name[0]);
+  while (slots_[at] != 0) ++at;
+  steks_.push_back(std::move(stek));
+  slots_[at] = static_cast<std::uint8_t>(steks_.size());
+}
+
+namespace {
+
+// fork() copies a mutex that another thread holds as held for ever; so whoever
+// forks holds them all, and lets them go on both sides.
+struct AtFork {
+  std::mutex mutex;
+  std::vector<std::mutex*> tending;
+
+  static AtFork& instance() {
+    static AtFork* rings = [] {
+      pthread_atfork(prepare, release, release);
+      return new AtFork;  // outlives whatever else ends at exit
+    }();
+    return *rings;
+  }
+  static void prepare() {
+    instance().mutex.lock();
+    for (auto* mutex : instance().tending) mutex->lock();
+  }
+  static void release() {
+    for (auto* mutex : instance().tending) mutex->unlock();
+    instance().mutex.unlock();
+  }
+};
+
+}  // namespace
+
+LiveRing::LiveRing(Options options) : options_(std::move(options)), counters_(options_.counters) {
+  {
+    auto& rings = AtFork::instance();
+    const std::lock_guard guard(rings.mutex);
+    rings.tending.push_back(&tending_);
+  }
+  fork_.forked();
+  tend(now());
+}
+
+LiveRing::~LiveRing() {
+  auto& rings = AtFork::instance();
+  const std::lock_guard guard(rings.mutex);
+  std::erase(rings.tending, &tending_);
+  publish(nullptr);
+}
+
+void LiveRing::log(int level, const std::string& text) const {
+  if (options_.log) options_.log(level, text);
+}
+
+int LiveRing::context(std::string_view purpose, std::string_view name) {
+  if (purpose.size() > wire::max_name_size || name.size() > wire::max_name_size) return -1;
+  const auto key = std::string(purpose) + '\0' + std::string(name);
+  const std::lock_guard guard(tending_);
+  const auto known = numbers_.find(key);
+  if (known != numbers_.end()) return known->second;
+  if (contexts_.size() == max_contexts) return -1;
+
+  const auto number = static_cast<int>(contexts_.size());
+  contexts_.emplace_back(purpose, name);
+  numbers_.emplace(key, number);
+  reload(now());
+  return number;
+}
+
+sys_seconds LiveRing::tend(Moment now) {
+  const std::unique_lock guard(tending_, std::try_to_lock);
+  if (!guard) return now.latest + seconds(1);
+
+  follow_file();
+  // a forked child's memory is not locked until it is allocated anew
+  if (fork_.forked() || changed(now)) reload(now);
+  counters_.flush();
+
+  const auto next = std::min(next_change_, now.latest + seconds(1));
+  // a second of grace, so that a thread or timer of its own does the work
+  due_ = std::min(next_change_, now.latest + seconds(2)).time_since_epoch().count();
+  return next;
+}
+
+void LiveRing::follow_file() {
+  if (!reader_ || reader_->state() != RingFileState::ok || reader_->replaced()) {
+    RingReader fresh(options_.path);
+    // a file that became unusable takes nothing away: its keys have their times
+    if (!reader_ || fresh.state() == RingFileState::ok || reader_->state() != RingFileState::ok) {
+      reader_ = std::move(fresh);
+    }
+  }
+  heartbeat_ = reader_->heartbeat();
+}
+
+bool LiveRing::changed(Moment now) const {
+  const auto* snapshot = snapshot_.load();
+  return snapshot == nullptr || reader_->index() != snapshot->index ||
+         now.latest >= next_change_ || file_state_ != RingFileState::ok;
+}
+
+void LiveRing::reload(Moment now) {
+  const auto index = reader_->index();
+  auto ring = reader_->read();
+  file_state_ = ring ? RingFileState::ok : ring.error();
+  say_once(file_state_);
+  if (ring) {
+    adopt(index, ring->without_expired(now), now);
+  } else {
+    drop_ended(now);
+  }
+}
+
+void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
+  next_change_ = ring.next_change(now);
+  const auto secrets = std::move(ring.secrets);
+  publish(build(index, std::move(ring), [&](const Ring& of, std::size_t context, std::size_t epoch,
+                                            std::span<std::byte, wire::stek_size> out) {
+    const auto& [purpose, name] = contexts_[context];
+    derive_stek(secrets.expose().subspan(epoch * 32, 32), purpose, of.pool, name, out);
+  }));
+}
+
+// The file is gone or unusable: go on with the keys that are known, less those
+// that have ended.
+void LiveRing::drop_ended(Moment now) {
+  const auto* old = snapshot_.load();
+  if (old == nullptr) return;
+  next_change_ = old->ring.next_change(now);
+  Ring left = old->ring.without_secrets();
+  std::erase_if(left.epochs, [now](const Epoch& e) { return now.latest >= e.opens_until; });
+  const auto& before = old->ring.epochs;
+  if (left.epochs.size() == before.size()) return;
+
+  const auto contexts = old->contexts.size();
+  publish(build(old->index, std::move(left), [&](const Ring& of, std::size_t context,
+                                                 std::size_t epoch,
+                                                 std::span<std::byte, wire::stek_size> out) {
+    if (context >= contexts) return;
+    const auto was = static_cast<std::size_t>(
+        std::ranges::find(before, of.epochs[epoch].number, &Epoch::number) - before.begin());
+    const auto at = (context * before.size() + was) * wire::stek_size;
+    std::ranges::copy(old->material.expose().subspan(at, wire::stek_size), out.begin());
+  }));
+}
+
+namespace {
+
+Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch& epoch) {
+  return {to_array(material.first<wire::key_name_size>()), &epoch,
+          crypto::TicketCipher(material.subspan<16, 32>(), material.subspan<48, 32>())};
+}
+
+}  // namespace
+
+std::unique_ptr<Snapshot> LiveRing::build(std::uint64_t index, Ring ring, const Derive& derive) const {
+  auto snapshot = std::make_unique<Snapshot>();
+  snapshot->index = index;
+  snapshot->ring = std::move(ring);
+  const auto& epochs = snapshot->ring.epochs;
+  snapshot->material = SecretBytes(contexts_.size() * epochs.size() * wire::stek_size);
+  snapshot->contexts.resize(contexts_.size());
+  auto material = snapshot->material.fill();
+  for (std::size_t context = 0; context < contexts_.size(); ++context) {
+    auto& keys = snapshot->contexts[context];
+    keys.set_stretch(snapshot->ring.policy.stretch);
+    for (std::size_t epoch = 0; epoch < epochs.size(); ++epoch) {
+      const auto stek = material.first<wire::stek_size>();
+      material = material.subspan(wire::stek_size);
+      derive(snapshot->ring, context, epoch, stek);
+      if (!all_zero(stek)) keys.add(make_stek(stek, epochs[epoch]));
+    }
+  }
+  return snapshot;
+}
+
+void LiveRing::publish(std::unique_ptr<Snapshot> snapshot) {
+  const auto* old = snapshot_.exchange(snapshot.release());
+  if (old == nullptr) return;
+  wait_until_unpinned(old);
+  delete old;
+}
+
+void LiveRing::say_once(RingFileState state) {
+  if (said_ == state) return;
+  const bool ok = state == RingFileState::ok;
+  if (!ok || said_) log(ok ? 2 : 1, options_.path.string() + ": " + to_text(state));
+  said_ = state;
+}
+
+LiveRing::Status LiveRing::status() const {
+  const std::lock_guard guard(tending_);
+  return {file_state_, heartbeat_, next_change_};
+}
+
+}  // namespace ticket::ring

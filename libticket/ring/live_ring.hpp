@@ -1,0 +1,147 @@
+// A ring file put to use in one process: keys derived for each context, looked
+// up without a lock, wiped on time.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "base/clock.hpp"
+#include "crypto/ticket_cipher.hpp"
+#include "ring/counters.hpp"
+#include "ring/derive.hpp"
+#include "ring/pin.hpp"
+#include "ring/ring_file.hpp"
+
+namespace ticket::ring {
+
+// A session ticket encryption key: one epoch's key for one context.
+struct Stek {
+  KeyName name;
+  const Epoch* epoch;
+  crypto::TicketCipher cipher;
+};
+
+// The keys of one context, found by name.
+class ContextKeys {
+ public:
+  // nullptr when no key has this name (16 bytes). It may have ended: see
+  // Epoch::opens_until.
+  const Stek* find(const unsigned char* key_name) const noexcept;
+  const Stek* by_epoch(std::uint32_t number) const noexcept;
+  // As sealing_epoch().
+  const Stek* sealing(Moment now) const noexcept;
+
+  void add(Stek stek);  // oldest epoch first, at most 64
+  void set_stretch(seconds stretch) { stretch_ = stretch; }
+
+ private:
+  std::vector<Stek> steks_;
+  std::array<std::uint8_t, 256> slots_{};  // by the name's first byte, then the next free; 0 = free
+  seconds stretch_{0};
+};
+
+// One moment of a LiveRing. Immutable; freed, and its keys wiped, when a newer
+// one stands in its place and no thread has it pinned.
+struct Snapshot {
+  std::uint64_t index = 0;  // of the ring file
+  Ring ring;                // without its secrets: they are dropped once the keys are derived
+  SecretBytes material;     // what the ciphers' MAC keys view
+  std::vector<ContextKeys> contexts;
+};
+
+// Shared between threads; sealing and opening take no lock.
+class LiveRing {
+ public:
+  struct Options {
+    std::filesystem::path path;
+    std::filesystem::path counters;  // empty = this process alone
+    const Clock* clock = nullptr;    // must outlive the ring
+    // Levels as tkt_log_level. Called from whoever tends, never with a secret.
+    std::function<void(int level, const std::string& text)> log;
+  };
+  // Reads the ring file once; one that is missing or unusable is no error.
+  explicit LiveRing(Options options);
+  ~LiveRing();
+
+  // The number of a context, made known on first use (that derives its keys);
+  // -1 beyond max_contexts or for names of more than 255 bytes.
+  static constexpr std::size_t max_contexts = 1024;
+  int context(std::string_view purpose, std::string_view name);
+
+  // Takes over a changed ring file, wipes what has ended, flushes the counters.
+  // Returns when to be called again at the latest: at a change by the clock, or
+  // after a second to follow the file. Any thread; a second one returns at once.
+  sys_seconds tend(Moment now);
+  // The hot path's question: must tend() be called first?
+  bool due(Moment now) const noexcept {
+    return now.latest.time_since_epoch().count() >= due_.load(std::memory_order_relaxed);
+  }
+
+  Moment now() const { return options_.clock->now(); }
+  Counters& counters() { return counters_; }
+  void log(int level, const std::string& text) const;
+
+  // What people are told.
+  struct Status {
+    RingFileState file = RingFileState::missing;
+    sys_seconds heartbeat;
+    sys_seconds next_change = sys_seconds::max();
+  };
+  Status status() const;
+
+  // Keeps the current snapshot alive for a scope. Never nested in one thread,
+  // never held while calling tend() or anything that may block.
+  class Pin {
+   public:
+    explicit Pin(const LiveRing& ring) noexcept : snapshot_(pin(ring.snapshot_)) {}
+    ~Pin() { unpin(); }
+    Pin(const Pin&) = delete;
+    Pin& operator=(const Pin&) = delete;
+    const Snapshot* operator->() const noexcept { return snapshot_; }
+    explicit operator bool() const noexcept { return snapshot_ != nullptr; }
+    // The keys of a context; nullptr when there is no ring.
+    const ContextKeys* keys(int context) const noexcept {
+      const auto number = static_cast<std::size_t>(context);
+      return snapshot_ != nullptr && number < snapshot_->contexts.size()
+                 ? &snapshot_->contexts[number]
+                 : nullptr;
+    }
+
+   private:
+    const Snapshot* snapshot_;
+  };
+
+ private:
+  // All under tending_.
+  void follow_file();
+  bool changed(Moment now) const;
+  void reload(Moment now);
+  void adopt(std::uint64_t index, Ring ring, Moment now);
+  void drop_ended(Moment now);
+  // Writes one key's material; what it leaves all zero is no key.
+  using Derive = std::function<void(const Ring& ring, std::size_t context, std::size_t epoch,
+                                    std::span<std::byte, 80> out)>;
+  std::unique_ptr<Snapshot> build(std::uint64_t index, Ring ring, const Derive& derive) const;
+  void publish(std::unique_ptr<Snapshot> snapshot);
+  void say_once(RingFileState state);
+
+  const Options options_;
+  Counters counters_;
+  mutable std::mutex tending_;
+  std::optional<RingReader> reader_;
+  crypto::ForkWatch fork_;
+  RingFileState file_state_ = RingFileState::missing;
+  std::optional<RingFileState> said_;
+  sys_seconds heartbeat_;
+  sys_seconds next_change_ = sys_seconds::max();
+  std::unordered_map<std::string, int> numbers_;
+  std::vector<std::pair<std::string, std::string>> contexts_;  // purpose, name
+  std::atomic<const Snapshot*> snapshot_{nullptr};
+  std::atomic<std::int64_t> due_{0};
+};
+
+}  // namespace ticket::ring

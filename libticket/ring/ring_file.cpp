@@ -1,0 +1,332 @@
+#include "ring/ring_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "crypto/digest.hpp"
+#include "wire/cursor.hpp"
+#include "wire/ring_slot.hpp"
+
+namespace ticket::ring {
+
+Fd& Fd::operator=(Fd&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+Fd::~Fd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+const char* to_text(RingFileState state) {
+  switch (state) {
+    case RingFileState::ok: return "ok";
+    case RingFileState::missing: return "ring file missing";
+    case RingFileState::unreadable: return "ring file unreadable: check its mode and group";
+    case RingFileState::truncated: return "ring file truncated";
+    case RingFileState::not_a_ring: return "not a ring file";
+    case RingFileState::other_version: return "ring file of another layout version";
+    case RingFileState::empty: return "ring file holds no ring yet";
+    case RingFileState::torn: return "ring file torn";
+  }
+  return "unknown state";
+}
+
+namespace {
+
+constexpr char magic[8] = {'t', 'k', 't', 'r', 'i', 'n', 'g', '\0'};
+constexpr std::uint32_t layout_version = 1;
+constexpr std::size_t page = 4096;
+
+struct FileHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t slot_size;
+  std::uint64_t index;
+  std::int64_t heartbeat;
+  std::uint8_t pool_length;
+  char pool[255];
+};
+static_assert(sizeof(FileHeader) == 288 && offsetof(FileHeader, index) == 16);
+
+constexpr std::size_t slot_head = 8 + 4 + 32;
+
+std::size_t slot_size() {
+  return (slot_head + wire::max_ring_slot_size() + page - 1) / page * page;
+}
+
+off_t slot_offset(std::uint64_t index) {
+  return static_cast<off_t>(page + (index & 1) * slot_size());
+}
+
+std::size_t file_size() { return page + 2 * slot_size(); }
+
+// The whole of `out`, or false.
+bool read_at(int file, std::span<std::byte> out, off_t offset) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const auto n = pread(file, out.data() + done, out.size() - done, offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    done += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+void write_at(int file, BytesView bytes, off_t offset) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const auto n = pwrite(file, bytes.data() + done, bytes.size() - done, offset + static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw std::system_error(errno, std::generic_category(), "ring file: write");
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+template <class T>
+bool read_value(int file, T& value, std::size_t offset) {
+  return read_at(file, std::as_writable_bytes(std::span(&value, 1)), static_cast<off_t>(offset));
+}
+
+template <class T>
+void write_value(int file, const T& value, std::size_t offset) {
+  write_at(file, std::as_bytes(std::span(&value, 1)), static_cast<off_t>(offset));
+}
+
+RingFileState check(int file, FileHeader& header) {
+  if (!read_value(file, header, 0)) return RingFileState::truncated;
+  if (std::memcmp(header.magic, magic, sizeof(magic)) != 0) return RingFileState::not_a_ring;
+  if (header.version != layout_version || header.slot_size != slot_size()) {
+    return RingFileState::other_version;
+  }
+  struct stat status {};
+  if (fstat(file, &status) != 0 || static_cast<std::size_t>(status.st_size) < file_size()) {
+    return RingFileState::truncated;
+  }
+  return RingFileState::ok;
+}
+
+std::uint32_t to_seconds(seconds duration) { return static_cast<std::uint32_t>(duration.count()); }
+
+wire::RingSlot to_slot(const Ring& ring) {
+  wire::RingSlot slot;
+  slot.generation = ring.generation;
+  slot.member = ring.member;
+  slot.issued_at = ring.issued_at;
+  slot.not_after = ring.not_after;
+  wire::Writer(slot.policy)
+      .integer(to_seconds(ring.policy.rotate_every))
+      .integer(to_seconds(ring.policy.lifetime))
+      .integer(to_seconds(ring.policy.publish_ahead))
+      .integer(to_seconds(ring.policy.stretch))
+      .integer(to_seconds(ring.policy.lineage));
+  for (const auto& epoch : ring.epochs) {
+    slot.epochs.push_back({epoch.number, epoch.id, epoch.made, epoch.seals_from, epoch.seals_until,
+                           epoch.opens_until, static_cast<std::uint8_t>(epoch.burned ? 1 : 0)});
+  }
+  slot.secrets = SecretBytes::copy_of(ring.secrets.expose());
+  for (const auto& r : ring.revocations) slot.revocations.push_back({r.minter, r.from, r.until});
+  return slot;
+}
+
+Checked<Policy> parse_policy(BytesView bytes) {
+  wire::Cursor cursor(bytes);
+  Policy policy;
+  for (auto* field : {&policy.rotate_every, &policy.lifetime, &policy.publish_ahead,
+                      &policy.stretch, &policy.lineage}) {
+    *field = seconds(TRY(cursor.integer<std::uint32_t>()));
+  }
+  return policy;
+}
+
+Checked<Ring> to_ring(wire::RingSlot slot, std::string pool) {
+  Ring ring;
+  ring.pool = std::move(pool);
+  ring.generation = slot.generation;
+  ring.member = slot.member;
+  ring.issued_at = slot.issued_at;
+  ring.not_after = slot.not_after;
+  ring.policy = TRY(parse_policy(slot.policy));
+  for (const auto& e : slot.epochs) {
+    ring.epochs.push_back({e.number, e.id, e.made, e.seals_from, e.seals_until, e.opens_until,
+                           (e.flags & 1) != 0});
+  }
+  ring.secrets = std::move(slot.secrets);
+  for (const auto& r : slot.revocations) ring.revocations.push_back({r.minter, r.from, r.until});
+  TRY(check_keys(ring));
+  return ring;
+}
+
+// The slot that `index` names; torn when it does not (or no longer) hold it.
+tl::expected<Ring, RingFileState> read_slot(int file, std::uint64_t index, std::string pool) {
+  const auto torn = tl::unexpected(RingFileState::torn);
+  ByteArray<slot_head> head;
+  if (!read_at(file, head, slot_offset(index))) return tl::unexpected(RingFileState::truncated);
+  std::uint64_t filled_by = 0;
+  std::uint32_t length = 0;
+  std::memcpy(&filled_by, head.data(), 8);
+  std::memcpy(&length, head.data() + 8, 4);
+  if (filled_by != index || length > wire::max_ring_slot_size()) return torn;
+
+  SecretBytes body(length);
+  if (!read_at(file, body.fill(), slot_offset(index) + static_cast<off_t>(slot_head))) {
+    return tl::unexpected(RingFileState::truncated);
+  }
+  const auto hash = crypto::sha256(body.expose());
+  if (!std::equal(hash.begin(), hash.end(), head.begin() + 12)) return torn;
+  auto slot = wire::parse_ring_slot(body.expose());
+  if (!slot) return torn;
+  auto ring = to_ring(std::move(*slot), std::move(pool));
+  if (!ring) return torn;
+  return std::move(*ring);
+}
+
+}  // namespace
+
+RingWriter::RingWriter(const std::filesystem::path& path, std::string_view pool, int group)
+    : path_(path), pool_(pool) {
+  file_ = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!file_) throw std::system_error(errno, std::generic_category(), "ring file " + path.string());
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+    throw std::runtime_error("ring file " + path.string() +
+                             " has a writer already: is another agent running?");
+  }
+  if (fchown(file_.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
+      fchmod(file_.get(), 0640) != 0) {
+    throw std::system_error(errno, std::generic_category(),
+                            "ring file " + path.string() + ": set mode and group");
+  }
+
+  struct stat status {};
+  fstat(file_.get(), &status);
+  status.st_size == 0 ? start_new() : take_over();
+}
+
+void RingWriter::start_new() {
+  if (pool_.empty() || pool_.size() > wire::max_name_size) {
+    throw std::runtime_error("ring file " + path_.string() + ": a pool's name has 1-255 bytes");
+  }
+  // all of it now, so that a full tmpfs is found here and not in a rotation
+  const int failed = posix_fallocate(file_.get(), 0, static_cast<off_t>(file_size()));
+  if (failed != 0) {
+    throw std::system_error(failed, std::generic_category(),
+                            "ring file " + path_.string() + ": allocate");
+  }
+  FileHeader header{};
+  std::memcpy(header.magic, magic, sizeof(magic));
+  header.version = layout_version;
+  header.slot_size = static_cast<std::uint32_t>(slot_size());
+  header.pool_length = static_cast<std::uint8_t>(pool_.size());
+  std::ranges::copy(pool_, header.pool);
+  write_value(file_.get(), header, 0);
+}
+
+void RingWriter::take_over() {
+  FileHeader header{};
+  const auto state = check(file_.get(), header);
+  if (state != RingFileState::ok) {
+    throw std::runtime_error("ring file " + path_.string() + ": " + to_text(state) +
+                             "; remove it and start again");
+  }
+  if (std::string_view(header.pool, header.pool_length) != pool_) {
+    throw std::runtime_error("ring file " + path_.string() + " belongs to pool " +
+                             std::string(header.pool, header.pool_length) + ", not to " + pool_);
+  }
+  index_ = header.index;
+  wipe_slot(index_ + 1);  // what a writer that was killed between flip and wipe left
+}
+
+void RingWriter::wipe_slot(std::uint64_t index) {
+  const std::vector<std::byte> zeros(slot_size());
+  write_at(file_.get(), zeros, slot_offset(index));
+}
+
+Checked<bool> RingWriter::publish(const Ring& ring, Moment now) {
+  TRY(check_keys(ring));
+  if (ring.pool != pool_) return reject(Rejection::other_pool);
+  const auto body = wire::write_ring_slot(to_slot(ring));
+  const auto next = index_ + 1;
+  const auto offset = slot_offset(next);
+  const auto length = static_cast<std::uint32_t>(body.size());
+  const auto hash = crypto::sha256(body.expose());
+
+  ByteArray<slot_head> head;
+  std::memcpy(head.data(), &next, 8);
+  std::memcpy(head.data() + 8, &length, 4);
+  std::ranges::copy(hash, head.begin() + 12);
+  write_at(file_.get(), body.expose(), offset + static_cast<off_t>(slot_head));
+  write_at(file_.get(), head, offset);
+  write_value(file_.get(), next, offsetof(FileHeader, index));
+  index_ = next;
+  wipe_slot(next + 1);
+  heartbeat(now);
+  return true;
+}
+
+void RingWriter::heartbeat(Moment now) {
+  const std::int64_t time = now.latest.time_since_epoch().count();
+  write_value(file_.get(), time, offsetof(FileHeader, heartbeat));
+}
+
+std::optional<Ring> RingWriter::current() const {
+  if (index_ == 0) return std::nullopt;
+  auto ring = read_slot(file_.get(), index_, pool_);
+  if (!ring) return std::nullopt;
+  return std::move(*ring);
+}
+
+RingReader::RingReader(const std::filesystem::path& path) : path_(path) {
+  file_ = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file_) {
+    state_ = errno == ENOENT ? RingFileState::missing : RingFileState::unreadable;
+    return;
+  }
+  FileHeader header{};
+  state_ = check(file_.get(), header);
+  if (state_ == RingFileState::ok && header.index == 0) state_ = RingFileState::empty;
+}
+
+std::uint64_t RingReader::index() const {
+  std::uint64_t index = 0;
+  if (file_ && !read_value(file_.get(), index, offsetof(FileHeader, index))) index = 0;
+  return index;
+}
+
+sys_seconds RingReader::heartbeat() const {
+  std::int64_t time = 0;
+  if (file_ && !read_value(file_.get(), time, offsetof(FileHeader, heartbeat))) time = 0;
+  return sys_seconds(seconds(time));
+}
+
+tl::expected<Ring, RingFileState> RingReader::read() const {
+  if (!file_) return tl::unexpected(state_);
+  // a slot is torn only while a publish overtakes us: ask for the newer one
+  constexpr int tries = 8;
+  auto why = RingFileState::torn;
+  for (int i = 0; i < tries; ++i) {
+    FileHeader header{};
+    const auto state = check(file_.get(), header);
+    if (state != RingFileState::ok) return tl::unexpected(state);
+    if (header.index == 0) return tl::unexpected(RingFileState::empty);
+    auto ring = read_slot(file_.get(), header.index, {header.pool, header.pool_length});
+    if (ring) return ring;
+    why = ring.error();
+  }
+  return tl::unexpected(why);
+}
+
+bool RingReader::replaced() const {
+  struct stat opened {}, named {};
+  if (stat(path_.c_str(), &named) != 0) return false;  // gone: keep what we have
+  if (!file_ || fstat(file_.get(), &opened) != 0) return true;
+  return opened.st_ino != named.st_ino || opened.st_dev != named.st_dev;
+}
+
+}  // namespace ticket::ring

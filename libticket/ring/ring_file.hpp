@@ -1,0 +1,83 @@
+// A pool's ring in a file that the agent writes and the processes of one host
+// read. Two slots and an index: the writer fills the idle slot, flips, wipes the
+// other, so that a writer killed at any moment leaves one whole slot.
+//
+// Nothing is mapped: a file that someone truncates would otherwise kill every
+// reader with SIGBUS, and a mapped slot would keep secrets in a reader past
+// their time. Slots are copied straight into locked memory.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "ring/ring.hpp"
+
+namespace ticket::ring {
+
+class Fd {  // an owned file descriptor
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd();
+  explicit operator bool() const { return fd_ >= 0; }
+  int get() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+// One writer a file: the file is locked while it lives. Not shared between threads.
+class RingWriter {
+ public:
+  // Opens or creates the file (mode 0640; `group` -1 = as it comes). A file of
+  // another layout or pool is refused. Throws std::system_error or
+  // std::runtime_error naming the path and the way out.
+  RingWriter(const std::filesystem::path& path, std::string_view pool, int group = -1);
+
+  // bad_key for keys that no door takes.
+  [[nodiscard]] Checked<bool> publish(const Ring& ring, Moment now);
+  void heartbeat(Moment now);
+  // The ring that the file holds, if any: what an agent starts with.
+  std::optional<Ring> current() const;
+
+ private:
+  void start_new();
+  void take_over();
+  void wipe_slot(std::uint64_t index);
+
+  std::filesystem::path path_;
+  std::string pool_;
+  Fd file_;
+  std::uint64_t index_ = 0;
+};
+
+// Why a ring file gives no ring.
+enum class RingFileState { ok, missing, unreadable, truncated, not_a_ring, other_version, empty, torn };
+const char* to_text(RingFileState state);
+
+// Every call reads the file: for those who tend a ring, not for handshakes.
+// Safe to share between threads.
+class RingReader {
+ public:
+  // Never throws for what the file is: state() tells.
+  explicit RingReader(const std::filesystem::path& path);
+
+  RingFileState state() const { return state_; }
+  // Changes with each publish; 0 when there is no file or no ring.
+  std::uint64_t index() const;
+  // When the writer last lived; epoch 0 when never.
+  sys_seconds heartbeat() const;
+  tl::expected<Ring, RingFileState> read() const;
+  // The file at the path is no longer the one that is open (made anew).
+  bool replaced() const;
+
+ private:
+  std::filesystem::path path_;
+  RingFileState state_ = RingFileState::missing;
+  Fd file_;
+};
+
+}  // namespace ticket::ring

@@ -1,0 +1,88 @@
+// The only code that indexes bytes from outside. Integers are big-endian.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/checked.hpp"
+#include "base/clock.hpp"
+
+namespace ticket::wire {
+
+// Reads from the front of a view. Every read is checked.
+class Cursor {
+ public:
+  explicit Cursor(BytesView bytes) : rest_(bytes) {}
+
+  std::size_t remaining() const { return rest_.size(); }
+
+  [[nodiscard]] Checked<BytesView> take(std::size_t size) {
+    if (size > rest_.size()) return reject(Rejection::malformed);
+    const auto taken = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return taken;
+  }
+
+  template <std::size_t N>
+  [[nodiscard]] Checked<ByteArray<N>> array() {
+    return to_array(TRY(take(N)).template first<N>());
+  }
+
+  // An unsigned integer of sizeof(T) bytes.
+  template <class T>
+  [[nodiscard]] Checked<T> integer() {
+    T value = 0;
+    for (const auto byte : TRY(take(sizeof(T)))) {
+      value = static_cast<T>((static_cast<std::uint64_t>(value) << 8) | std::to_integer<T>(byte));
+    }
+    return value;
+  }
+
+  // Unix seconds in u64, below 2^40 (the year 36812): sums of two do not overflow.
+  [[nodiscard]] Checked<sys_seconds> time() {
+    const auto value = TRY(integer<std::uint64_t>());
+    if (value >> 40 != 0) return reject(Rejection::malformed);
+    return sys_seconds(seconds(value));
+  }
+
+  // u8 length | bytes.
+  [[nodiscard]] Checked<BytesView> short_field() { return take(TRY(integer<std::uint8_t>())); }
+  // u32 length | bytes.
+  [[nodiscard]] Checked<BytesView> long_field() { return take(TRY(integer<std::uint32_t>())); }
+
+  [[nodiscard]] Checked<bool> end() const {
+    if (!rest_.empty()) return reject(Rejection::malformed);
+    return true;
+  }
+
+ private:
+  BytesView rest_;
+};
+
+// Writes into a buffer that the caller sized: so that secrets go straight to
+// where they live. Throws std::length_error when the buffer is too small.
+class Writer {
+ public:
+  explicit Writer(std::span<std::byte> out) : out_(out) {}
+
+  Writer& bytes(BytesView bytes);
+  template <class T>
+  Writer& integer(T value) {
+    ByteArray<sizeof(T)> encoded;
+    for (std::size_t i = 0; i < sizeof(T); ++i) {
+      encoded[sizeof(T) - 1 - i] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i));
+    }
+    return bytes(encoded);
+  }
+  Writer& time(sys_seconds time) {
+    return integer(static_cast<std::uint64_t>(time.time_since_epoch().count()));
+  }
+  Writer& short_field(BytesView bytes);  // at most 255 bytes
+  Writer& long_field(BytesView bytes);
+
+  std::size_t written() const { return written_; }
+
+ private:
+  std::span<std::byte> out_;
+  std::size_t written_ = 0;
+};
+
+}  // namespace ticket::wire

@@ -1,0 +1,90 @@
+// Every byte that libticket and keyd put on a wire or into a file. Integers are
+// big-endian unless a table says otherwise; times are Unix seconds in u64.
+// Parsing and writing of each structure stand side by side in the file named.
+//
+//   Ticket (RFC 5077, section 4), made by the TLS stack
+//     0   16  key_name     which STEK sealed it
+//    16   16  iv           random
+//    32    n  sealed_state AES-256-CBC, n a multiple of 16
+//  32+n   32  mac          HMAC-SHA256 over everything before it
+//
+//   STEK material: HKDF-SHA256-Expand(epoch secret, info, 80)  ring/derive.cpp
+//     info = "libticket 1" | u8 length, purpose | u8 length, pool | u8 length, context
+//     0   16  key_name
+//    16   32  hmac_key
+//    48   32  aes_key
+//
+//   Attribution, in the ticket's application data              wire/attribution.cpp
+//     0    1  version      1
+//     1    2  minter       member number, 0 = unknown
+//     3    8  born         when the lineage's full handshake was made
+//    11    8  sealed       when this ticket was sealed
+//    19    8  name_hash    first 8 bytes of SHA-256(lower-case server name), zero = none
+//
+//   Bundle secrets, the plaintext under the content key        wire/secrets.cpp
+//     0    1  version      1
+//     1    2  count        of epochs, at most 64
+//     3   52n each epoch:  number 4 | id 16 | secret 32
+//
+//   Wrap, the plaintext of crypto_box_seal                     wire/secrets.cpp
+//     0   32  content_key
+//    32    2  member number
+//
+//   What is signed (each with its own prefix)                  wire/signed.cpp
+//     bundle:    "libticket bundle 1\0" | SHA-256(manifest) | SHA-256(secrets)
+//     enrolment: "libticket enrol 1\0" | authority key hash 32 | u8 length, pool |
+//                sealing public key 32 | time 8
+//
+//   Ring file; native byte order, since it never leaves the host   ring/ring_file.cpp
+//     header, one page
+//     0    8  magic        "tktring\0"
+//     8    4  layout version
+//    12    4  slot size
+//    16    8  index        grows by one a publish; its lowest bit names the slot; 0 = no ring yet
+//    24    8  heartbeat    when the writer last lived
+//    32    1  pool length, then 255 bytes of pool name
+//     then two slots of slot size, each:
+//     0    8  index        which publish filled it
+//     8    4  body length
+//    12   32  SHA-256 of the body
+//    44    n  body         see ring slot
+//
+//   Ring slot body                                             wire/ring_slot.cpp
+//     u8 version 1 | u64 generation | u16 member | u64 issued_at | u64 not_after |
+//     policy: u32 rotate_every, lifetime, publish_ahead, stretch, lineage |
+//     u16 n, epochs: number 4 | id 16 | made 8 | seals_from 8 | seals_until 8 |
+//                    opens_until 8 | flags 1 (bit 0: burned) | secret 32 |
+//     u16 n, revocations: minter 2 | from 8 | until 8
+//
+//   Counters file; native byte order                           ring/counters.cpp
+//     header, 16 bytes
+//     0    8  magic        "tktcount"
+//     8    4  layout version
+//    12    4  counters in each slot
+//     then any number of slots; the first gathers what ended processes counted
+//     0    8  owner        process id | low half of its start time << 32; 0 = free
+//     8    8n counters
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ticket::wire {
+
+constexpr std::size_t key_name_size = 16;    // RFC 5077, section 4
+constexpr std::size_t iv_size = 16;          // one AES block
+constexpr std::size_t mac_size = 32;         // HMAC-SHA256
+constexpr std::size_t max_name_size = 255;   // of a pool, context, purpose: u8 length
+constexpr std::size_t max_epochs = 64;       // what a policy may ask for (ring/policy.hpp)
+constexpr std::size_t max_revocations = 256;
+constexpr std::size_t stek_size = 80;
+constexpr std::size_t epoch_secret_size = 32;
+constexpr std::size_t attribution_size = 27;
+constexpr std::size_t wrap_size = 34;
+
+constexpr std::string_view derive_prefix = "libticket 1";
+constexpr std::string_view bundle_prefix{"libticket bundle 1\0", 19};
+constexpr std::string_view enrol_prefix{"libticket enrol 1\0", 18};
+
+}  // namespace ticket::wire

@@ -1,0 +1,131 @@
+#include "ring/counters.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "support/rings.hpp"
+
+namespace ticket::ring {
+
+using test::TempFolder;
+
+namespace {
+
+std::uint64_t of(const Counts& counts, Counter counter) {
+  return counts[static_cast<std::size_t>(counter)];
+}
+
+// Runs `work` in a forked process that ends by `_exit` or a signal.
+template <class Work>
+void in_child(Work work) {
+  const auto child = fork();
+  if (child == 0) {
+    work();
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+}
+
+}  // namespace
+
+TEST_SUITE("counters") {
+  TEST_CASE("a process counts for itself without a file") {
+    Counters counters("");
+    counters.add(Counter::sealed);
+    counters.flush();
+    CHECK(of(counters.own(), Counter::sealed) == 1);
+  }
+
+  TEST_CASE("the file sums over processes, also killed ones, each count once") {
+    const TempFolder folder;
+    const auto path = folder / "web.counters";
+    Counters::create(path);
+    Counters mine(path);
+    mine.add(Counter::sealed);
+    mine.flush();
+    for (int i = 0; i < 3; ++i) {
+      in_child([&] {
+        Counters counters(path);
+        counters.add(Counter::forged);
+        counters.flush();
+        raise(SIGKILL);
+      });
+    }
+    CHECK(of(Counters::sum(path), Counter::sealed) == 1);
+    CHECK(of(Counters::sum(path), Counter::forged) == 3);
+    in_child([&] { Counters counters(path); });
+    CHECK(of(Counters::sum(path), Counter::forged) == 3);
+  }
+
+  TEST_CASE("slots of ended processes are used again") {
+    const TempFolder folder;
+    const auto path = folder / "web.counters";
+    Counters::create(path);
+    for (int i = 0; i < 50; ++i) {
+      Counters counters(path);
+      counters.add(Counter::name);
+      counters.flush();
+    }
+    CHECK(of(Counters::sum(path), Counter::name) == 50);
+    CHECK(std::filesystem::file_size(path) < 1024);
+  }
+
+  TEST_CASE("a forked child counts on its own") {
+    const TempFolder folder;
+    const auto path = folder / "web.counters";
+    Counters::create(path);
+    Counters counters(path);
+    counters.add(Counter::sealed);
+    counters.flush();
+    in_child([&] {
+      counters.add(Counter::expired);
+      counters.flush();
+      if (of(counters.own(), Counter::sealed) != 0) raise(SIGABRT);
+      counters.flush();
+    });
+    counters.add(Counter::sealed);
+    counters.flush();
+    CHECK(of(Counters::sum(path), Counter::sealed) == 2);
+    CHECK(of(Counters::sum(path), Counter::expired) == 1);
+  }
+
+  TEST_CASE("threads lose no count") {
+    Counters counters("");
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10'000; ++i) counters.add(Counter::sealed);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(of(counters.own(), Counter::sealed) == 40'000);
+  }
+
+  TEST_CASE("a foreign or truncated file is refused by create and left alone by counting") {
+    const TempFolder folder;
+    const auto path = folder / "web.counters";
+    std::ofstream(path) << "something else entirely";
+    CHECK_THROWS_WITH(Counters::create(path), doctest::Contains("remove it and start again"));
+    {
+      Counters counters(path);
+      counters.add(Counter::sealed);
+      counters.flush();
+    }
+    CHECK(std::filesystem::file_size(path) == 23);
+  }
+
+  TEST_CASE("every counter has a name of its own") {
+    for (std::size_t i = 0; i < counter_count; ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        CHECK(std::string(to_text(Counter(i))) != to_text(Counter(j)));
+      }
+    }
+  }
+}
+
+}  // namespace ticket::ring

@@ -1,0 +1,204 @@
+#include "ring/live_ring.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <thread>
+
+#include "support/rings.hpp"
+
+namespace ticket::ring {
+
+using namespace test;
+
+namespace {
+
+struct Host {
+  TempFolder folder;
+  TestClock clock;
+  std::vector<std::string> said;
+  std::filesystem::path path = folder / "web.ring";
+
+  LiveRing open() {
+    return LiveRing({path, {}, &clock, [this](int, const std::string& text) { said.push_back(text); }});
+  }
+  void publish(const Ring& ring) {
+    REQUIRE(RingWriter(path, ring.pool).publish(ring, clock.now()).has_value());
+  }
+};
+
+std::uint32_t sealing(LiveRing& ring, int context) {
+  const LiveRing::Pin pin(ring);
+  const auto* keys = pin.keys(context);
+  const auto* stek = keys != nullptr ? keys->sealing(ring.now()) : nullptr;
+  return stek != nullptr ? stek->epoch->number : 0;
+}
+
+KeyName name_of(const Ring& ring, std::size_t epoch, std::string_view context) {
+  ByteArray<80> stek;
+  derive_stek(ring.secret(epoch), purpose::openssl, ring.pool, context, stek);
+  return to_array(BytesView(stek).first<16>());
+}
+
+bool finds(LiveRing& ring, int context, const KeyName& name) {
+  const LiveRing::Pin pin(ring);
+  const auto* keys = pin.keys(context);
+  return keys != nullptr && keys->find(raw(name)) != nullptr;
+}
+
+}  // namespace
+
+TEST_SUITE("live ring") {
+  TEST_CASE("a context's keys are found by name, another context's are not") {
+    Host host;
+    const auto ring = ring_of(hourly(1, 60));
+    host.publish(ring);
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    const int b = live.context(purpose::openssl, "b");
+
+    for (std::size_t i = 0; i < 60; ++i) {
+      CAPTURE(i);
+      CHECK(finds(live, a, name_of(ring, i, "a")));
+      CHECK(finds(live, b, name_of(ring, i, "b")));
+      CHECK_FALSE(finds(live, b, name_of(ring, i, "a")));
+    }
+    CHECK(live.context(purpose::openssl, "a") == a);
+    CHECK(sealing(live, a) == 1);
+  }
+
+  TEST_CASE("a changed file is taken over at the next tend") {
+    Host host;
+    host.publish(ring_of(hourly(1, 2)));
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+
+    host.publish(ring_of(hourly(5, 6), 2));
+    CHECK(sealing(live, a) == 1);
+    live.tend(host.clock.now());
+    CHECK(sealing(live, a) == 5);
+  }
+
+  TEST_CASE("promise 3: past opens_until a key is gone, though nobody writes any more") {
+    Host host;
+    const auto ring = ring_of(hourly(1, 2));
+    host.publish(ring);
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    const auto name = name_of(ring, 0, "a");
+    REQUIRE(finds(live, a, name));
+    const auto next = live.tend(host.clock.now());
+    CHECK(next <= host.clock.now().latest + 1s);
+
+    host.clock.advance(13h - 1s);
+    CHECK(live.due(host.clock.now()));
+    live.tend(host.clock.now());
+    CHECK(finds(live, a, name));
+    host.clock.advance(1s);
+    SUBCASE("with its file") {}
+    SUBCASE("without its file") { std::filesystem::remove(host.path); }
+    SUBCASE("with its file truncated") { std::ofstream(host.path) << ""; }
+    live.tend(host.clock.now());
+    CHECK_FALSE(finds(live, a, name));
+    CHECK(finds(live, a, name_of(ring, 1, "a")));
+  }
+
+  TEST_CASE("a missing, unreadable or foreign file is said once, and taken up when it is good") {
+    Host host;
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    CHECK(sealing(live, a) == 0);
+    CHECK(live.status().file == RingFileState::missing);
+    live.tend(host.clock.now());
+    live.tend(host.clock.now());
+    CHECK(host.said.size() == 1);
+
+    std::ofstream(host.path) << std::string(100'000, 'x');
+    live.tend(host.clock.now());
+    CHECK(live.status().file == RingFileState::not_a_ring);
+    std::filesystem::remove(host.path);
+    host.publish(ring_of(hourly(1, 2)));
+    live.tend(host.clock.now());
+    CHECK(sealing(live, a) == 1);
+    CHECK(live.status().file == RingFileState::ok);
+    CHECK(host.said.size() == 3);
+  }
+
+  TEST_CASE("a file that goes bad takes no living key away") {
+    Host host;
+    host.publish(ring_of(hourly(1, 2)));
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    std::ofstream(host.path) << "short";
+
+    live.tend(host.clock.now());
+    CHECK(sealing(live, a) == 1);
+    CHECK(live.status().file == RingFileState::truncated);
+    host.clock.advance(1h);
+    live.tend(host.clock.now());
+    CHECK(sealing(live, a) == 2);
+  }
+
+  TEST_CASE("contexts are bounded, in number and in length") {
+    Host host;
+    auto live = host.open();
+    for (std::size_t i = 0; i < LiveRing::max_contexts; ++i) {
+      REQUIRE(live.context(purpose::openssl, std::to_string(i)) == static_cast<int>(i));
+    }
+    CHECK(live.context(purpose::openssl, "one more") == -1);
+    CHECK(live.context(purpose::openssl, "0") == 0);
+    CHECK(live.context(purpose::openssl, std::string(256, 'x')) == -1);
+  }
+
+  TEST_CASE("threads look up while the ring changes under them") {
+    Host host;
+    host.publish(ring_of(hourly(1, 5)));
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    std::atomic<bool> stop = false;
+    std::atomic<int> lost = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        while (!stop) {
+          if (sealing(live, a) == 0) ++lost;
+        }
+      });
+    }
+    for (std::uint32_t generation = 2; generation < 60; ++generation) {
+      host.publish(ring_of(hourly(generation, generation + 4), generation));
+      live.tend(host.clock.now());
+    }
+    stop = true;
+    for (auto& thread : threads) thread.join();
+    CHECK(lost == 0);
+    CHECK(sealing(live, a) == 59);
+  }
+
+  TEST_CASE("a forked child tends on, though a thread of its parent was tending") {
+    Host host;
+    host.publish(ring_of(hourly(1, 2)));
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    std::atomic<bool> stop = false;
+    std::thread tending([&] {
+      while (!stop) live.tend(host.clock.now());
+    });
+    for (int i = 0; i < 20; ++i) {
+      const auto child = fork();
+      if (child == 0) {
+        host.clock.advance(1h);
+        live.tend(host.clock.now());
+        _exit(sealing(live, a) == 2 ? 0 : 1);
+      }
+      int status = -1;
+      waitpid(child, &status, 0);
+      CHECK(status == 0);
+    }
+    stop = true;
+    tending.join();
+  }
+}
+
+}  // namespace ticket::ring
