@@ -33,12 +33,18 @@ using Checked = tl::expected<T, Rejection>;
 
 inline tl::unexpected<Rejection> reject(Rejection why) { return tl::unexpected<Rejection>(why); }
 
+// What a Checked holds, moved out; may be left unused where only the check counts.
+template <class T>
+T unwrap(Checked<T>& checked) {
+  return std::move(*checked);
+}
+
 // Unwraps a Checked, or returns its rejection from the enclosing function.
 #define TRY(expression)                                        \
   __extension__({                                              \
     auto checked = (expression);                               \
     if (!checked) return tl::unexpected(checked.error());      \
-    std::move(*checked);                                       \
+    ::ticket::unwrap(checked);                                 \
   })
 
 }  // namespace ticket

@@ -17,7 +17,8 @@ seconds read(clockid_t clock) {
 SystemClock::SystemClock() : anchor_(read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME)) {}
 
 Moment SystemClock::now() const {
-  return {sys_seconds(anchor_ + read(CLOCK_BOOTTIME)), sys_seconds(read(CLOCK_REALTIME))};
+  // whole seconds: the coarse clock will do, at a fifth of the cost
+  return {sys_seconds(anchor_ + read(CLOCK_BOOTTIME)), sys_seconds(read(CLOCK_REALTIME_COARSE))};
 }
 
 seconds SystemClock::apart() const {

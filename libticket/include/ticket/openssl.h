@@ -14,7 +14,23 @@
  *     with its own `context`, the port's first one too.
  *   - SSL_CTX chosen in the servername callback: the ticket is opened before
  *     that callback runs, so the port's SSL_CTX must be told which context a
- *     name belongs to: give it `names` or `choose`. */
+ *     name belongs to: give it `names` or `choose`.
+ * When in doubt attach to all of them with the same `names`: right in each case.
+ *
+ * What holds a connection that switches. Its context is looked up again when its
+ * next ticket is sealed. Should it have resumed in one context and be served in
+ * another, or lack the client certificate that is demanded there, the handshake
+ * ends with an alert and the log callback hears what to configure. That look is
+ * taken at every TLS 1.3 resumption. TLS 1.2 seals nothing when it resumes, so
+ * there a connection gets a new ticket, and the look, only if its name has no row
+ * (and `choose` is not used) while SSL_CTXs with other contexts are attached in
+ * this process. Left to the application, in TLS 1.2: that `names` and `choose`
+ * tell the truth, and that its servername callback turns off no tickets.
+ * (With TKT_ANY_NAME, SSL_get_servername() of a TLS 1.2 resumption tells the
+ * ticket's name, not the client's: the connection stays where that name leads.)
+ *
+ * Early data is not for this release: leave SSL_CTX_set_max_early_data alone,
+ * or OpenSSL keeps its sessions on the one server. */
 #ifndef TICKET_OPENSSL_H
 #define TICKET_OPENSSL_H
 
@@ -32,9 +48,10 @@ typedef struct {
     const char *context;
 } tkt_openssl_name;
 
-/* Chooses the context of a connection. server_name is NULL when the client sent
- * none. Returns a string that lives as long as the ring, or NULL: no tickets for
- * this connection. */
+/* Chooses the context of a connection. server_name is in lower case, or NULL when
+ * the client sent none. Called when a ticket is presented and again when one is
+ * sealed; must answer alike. Returns a string that lives until the same thread's
+ * next call, or NULL: no tickets for this connection. */
 typedef const char *(*tkt_openssl_choose)(void *user, SSL *ssl, const char *server_name);
 
 typedef enum {
@@ -61,8 +78,11 @@ typedef struct {
 
 /* Attaches ring to ctx; options may be NULL. The ring must outlive ctx and all
  * its connections. Takes the ticket key callback, the session ticket callback,
- * the session-id context and the session cache mode of ctx; leaves the
- * client-hello and the servername callback to the application. */
+ * the session-id context, the number of tickets and the session cache of ctx
+ * (resumption is by ticket alone); leaves the client-hello and the servername
+ * callback, and SSL_OP_NO_TICKET, to the application. Attaching again replaces;
+ * not while ctx has handshakes under way. TKT_BAD_ARGUMENT for options that
+ * cannot be, the ring's log callback says why. */
 TKT_API tkt_status tkt_openssl_attach(SSL_CTX *ctx, tkt_ring *ring, const tkt_openssl_options *options);
 
 /* What became of the ticket of a connection. */
@@ -71,14 +91,16 @@ typedef struct {
     int resumed;         /* 1: this handshake resumed a session */
     int offered;         /* 1: the client presented a ticket */
     tkt_status reason;   /* why an offered ticket was not taken; TKT_OK otherwise */
-    uint32_t epoch;      /* number of the epoch that sealed it; 0 = unknown */
+    uint32_t epoch;      /* of the ticket offered, as the next three: number of the epoch that
+                            sealed it; 0 = unknown */
     uint16_t minter;     /* member that sealed it; 0 = unknown */
     int64_t born;        /* when the lineage's full handshake was; 0 = unknown */
     int64_t sealed;      /* when the ticket was sealed; 0 = unknown */
-    char context[256];
+    char context[256];   /* of the connection; empty = none */
 } tkt_openssl_info;
 
-/* Valid after the handshake, until ssl is freed. */
+/* Valid after the handshake, until ssl is freed. TKT_BAD_ARGUMENT for a connection
+ * that began with an SSL_CTX without a ring. */
 TKT_API tkt_status tkt_openssl_info_read(const SSL *ssl, tkt_openssl_info *info);
 
 #ifdef __cplusplus

@@ -1,0 +1,188 @@
+// A TLS server whose sessions resume on every server of its pool: HTTP/1.1,
+// several virtual hosts, optional client certificates.
+//
+//   ticket-example-server --listen 127.0.0.1:8443 --ring /run/ticket/web.ring
+//       --host a.test=a.pem,a.key,a.test
+//       --host secure.test=secure.pem,secure.key,secure.test,ca.pem
+//
+// `GET /` tells how the connection began, `GET /status` what the ring is at.
+#include <signal.h>
+#include <ticket/openssl.h>
+
+#include <cxxopts.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <ticket/ticket.hpp>
+
+#include "hosts.hpp"
+#include "http_server.hpp"
+
+namespace {
+
+using namespace example;
+
+// ---- libticket: all there is to it ----------------------------------------
+
+void attach_tickets(Hosts& hosts, ticket::Ring& ring) {
+  std::vector<tkt_openssl_name> names;  // which context a server name belongs to
+  for (const Host& host : hosts.all()) names.push_back({host.name.c_str(), host.context.c_str()});
+
+  for (Host& host : hosts.all()) {
+    tkt_openssl_options options{};
+    options.size = sizeof options;
+    options.context = host.context.c_str();
+    options.names = names.data();
+    options.names_count = names.size();
+    ticket::check(tkt_openssl_attach(host.tls.get(), ring.handle(), &options), "no tickets");
+  }
+}
+
+// ---------------------------------------------------------------------------
+
+void log(tkt_log_level level, std::string_view text) {
+  static constexpr const char* names[] = {"error", "warning", "info", "debug"};
+  std::clog << names[level] << ": " << text << '\n';
+}
+
+std::string describe_connection(const SSL* ssl) {
+  tkt_openssl_info info{};
+  info.size = sizeof info;
+  tkt_openssl_info_read(ssl, &info);
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  std::string text;
+  const auto line = [&text](const char* label, const std::string& value) {
+    text += std::string(label) + ": " + value + '\n';
+  };
+  line("server name", name == nullptr ? "none" : name);
+  line("protocol", SSL_get_version(ssl));
+  line("resumed", info.resumed != 0 ? "yes" : "no");
+  line("reason", info.offered != 0 ? tkt_status_text(info.reason) : "no ticket");
+  line("epoch", std::to_string(info.epoch));
+  line("minter", std::to_string(info.minter));
+  line("context", info.context);
+  return text;
+}
+
+const char* to_text(tkt_ring_state state) {
+  static constexpr const char* names[] = {"ok", "stretched", "stopped", "none"};
+  return names[state];
+}
+
+std::string describe_ring(const ticket::Ring& ring) {
+  const tkt_ring_info info = ring.info();
+  const tkt_counters counters = ring.counters();
+  const nlohmann::ordered_json status = {{"version", tkt_version()},
+                                         {"ring",
+                                          {{"state", to_text(info.state)},
+                                           {"why", info.why},
+                                           {"pool", info.pool},
+                                           {"generation", info.generation},
+                                           {"sealing_epoch", info.sealing_epoch},
+                                           {"epochs", info.epochs},
+                                           {"member", info.member},
+                                           {"heartbeat", info.heartbeat},
+                                           {"next_change", info.next_change}}},
+                                         {"counters",
+                                          {{"sealed", counters.sealed},
+                                           {"not_sealed", counters.not_sealed},
+                                           {"resumed_announced", counters.resumed_announced},
+                                           {"resumed_sealing", counters.resumed_sealing},
+                                           {"resumed_opening", counters.resumed_opening},
+                                           {"unknown_key", counters.unknown_key},
+                                           {"context", counters.context},
+                                           {"expired", counters.expired},
+                                           {"forged", counters.forged},
+                                           {"malformed", counters.malformed},
+                                           {"lineage", counters.lineage},
+                                           {"revoked", counters.revoked},
+                                           {"name", counters.name}}}};
+  return status.dump(2) + '\n';
+}
+
+Response answer(const std::string& path, const SSL* ssl, const ticket::Ring& ring) {
+  if (path == "/") return {200, "text/plain", describe_connection(ssl)};
+  if (path == "/status") return {200, "application/json", describe_ring(ring)};
+  return {404, "text/plain", "there is / and /status\n"};
+}
+
+cxxopts::Options command_line() {
+  cxxopts::Options options("ticket-example-server",
+                           "A TLS server whose sessions resume on every server of its pool");
+  auto add = options.add_options();
+  add("listen", "HOST:PORT; port 0: any",
+      cxxopts::value<std::string>()->default_value("127.0.0.1:8443"));
+  add("port-file", "write the port here once the server listens", cxxopts::value<std::string>());
+  add("ring", "the ring file that keyd's agent writes", cxxopts::value<std::string>());
+  add("host",
+      "NAME=CERT,KEY,CONTEXT[,CLIENTCA]; again for each, the first is for unknown names; "
+      "with CLIENTCA a client certificate is demanded",
+      cxxopts::value<std::string>());
+  add("select", "which callback picks a host: servername or client-hello",
+      cxxopts::value<std::string>()->default_value("servername"));
+  add("help", "this text");
+  return options;
+}
+
+// cxxopts splits values at commas, which --host has inside.
+std::vector<std::string> values_of(const cxxopts::ParseResult& arguments, const char* option) {
+  std::vector<std::string> values;
+  for (const auto& argument : arguments.arguments()) {
+    if (argument.key() == option) values.push_back(argument.value());
+  }
+  return values;
+}
+
+Select parse_select(const std::string& text) {
+  if (text == "servername") return Select::servername;
+  if (text == "client-hello") return Select::client_hello;
+  throw std::invalid_argument("--select: " + text + " (allowed: servername, client-hello)");
+}
+
+// The signals that end us are waited for, not handled.
+sigset_t block_signals() {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  return ending;
+}
+
+int serve(const cxxopts::ParseResult& arguments) {
+  const sigset_t ending = block_signals();
+  ticket::Ring ring({.path = arguments["ring"].as<std::string>(), .log = log});
+  Hosts hosts(values_of(arguments, "host"));
+  attach_tickets(hosts, ring);
+  hosts.select_by(parse_select(arguments["select"].as<std::string>()));
+
+  HttpServer server(
+      hosts.port(), arguments["listen"].as<std::string>(),
+      [&ring](const std::string& path, const SSL* ssl) { return answer(path, ssl, ring); });
+  if (arguments.count("port-file") != 0) {
+    server.write_port(arguments["port-file"].as<std::string>());
+  }
+  std::cout << "listening on " << server.address() << std::endl;
+  int signal = 0;
+  sigwait(&ending, &signal);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  auto options = command_line();
+  const auto arguments = options.parse(argc, argv);
+  if (arguments.count("help") != 0) {
+    std::cout << options.help();
+    return 0;
+  }
+  if (arguments.count("ring") == 0 || arguments.count("host") == 0) {
+    std::cerr << "ticket-example-server: --ring and --host are needed; see --help\n";
+    return 2;
+  }
+  return serve(arguments);
+} catch (const std::exception& failure) {
+  std::cerr << "ticket-example-server: " << failure.what() << '\n';
+  return 1;
+}

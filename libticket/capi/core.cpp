@@ -1,0 +1,155 @@
+// capi/core.h: what the stack libraries ask of a ring, one pin a call.
+#include "capi/core.h"
+
+#include <cstring>
+#include <string_view>
+
+#include "capi/door.hpp"
+#include "capi/handle.hpp"
+#include "crypto/random.hpp"
+#include "wire/attribution.hpp"
+
+static_assert(TKT_CORE_ATTRIBUTION_SIZE == ticket::wire::attribution_size);
+static_assert(TKT_COUNT_NAME == static_cast<int>(ticket::ring::Counter::name) &&
+              TKT_COUNT_SEALED == static_cast<int>(ticket::ring::Counter::sealed));
+
+namespace ticket::capi {
+namespace {
+
+using Pin = ring::LiveRing::Pin;
+
+Moment moment(tkt_core_time time) {
+  return Moment(sys_seconds(seconds(time.steady)), sys_seconds(seconds(time.latest)));
+}
+
+sys_seconds point(std::int64_t time) { return sys_seconds(seconds(time)); }
+
+tkt_core_epoch describe(const Pin& snapshot, const ring::ContextKeys& keys, const ring::Stek& stek,
+                        Moment now) {
+  const ring::Ring& ring = snapshot->ring;
+  return {.number = stek.epoch->number,
+          .sealing = keys.sealing(now) == &stek,
+          .announced = stek.epoch->seals_from > now.steady,
+          .opens_until = stek.epoch->opens_until.time_since_epoch().count(),
+          .lifetime = static_cast<std::uint32_t>(ring.policy.lifetime.count()),
+          .lineage = static_cast<std::uint32_t>(ring.policy.lineage.count()),
+          .member = ring.member};
+}
+
+// Unknown here: the key of another context of this ring, or nobody's?
+tkt_status why_unknown(const Pin& snapshot, const unsigned char* key_name) {
+  if (!snapshot) return TKT_UNKNOWN_KEY;
+  for (const auto& keys : snapshot->contexts) {
+    if (keys.find(key_name) != nullptr) return TKT_CONTEXT;
+  }
+  return TKT_UNKNOWN_KEY;
+}
+
+bool names(const ring::Revocation& revocation, const tkt_core_attribution& attribution) {
+  const sys_seconds sealed = point(attribution.sealed);
+  return revocation.minter == attribution.minter && revocation.from <= sealed &&
+         sealed <= revocation.until;
+}
+
+}  // namespace
+}  // namespace ticket::capi
+
+using namespace ticket;
+using namespace ticket::capi;
+
+tkt_core_time tkt_core_now(tkt_ring* ring) {
+  const Moment now = ring->live->now();
+  if (ring->live->due(now)) tkt_ring_tend(ring, nullptr);
+  return {.steady = now.steady.time_since_epoch().count(),
+          .latest = now.latest.time_since_epoch().count()};
+}
+
+int tkt_core_context(tkt_ring* ring, const char* purpose, const char* context) {
+  int number = -1;
+  const auto report = [ring](const char* what) { ring->say(TKT_LOG_ERROR, what); };
+  guarded(report, [&] {
+    number = ring->live->context(purpose, context);
+    return TKT_OK;
+  });
+  return number;
+}
+
+tkt_status tkt_core_sealing(tkt_ring* ring, int context, tkt_core_time time,
+                            tkt_core_epoch* epoch) {
+  const Moment now = moment(time);
+  const Pin snapshot(*ring->live);
+  const auto* keys = snapshot.keys(context);
+  const auto* stek = keys == nullptr ? nullptr : keys->sealing(now);
+  if (stek == nullptr) return TKT_NO_KEY;
+  *epoch = describe(snapshot, *keys, *stek, now);
+  return TKT_OK;
+}
+
+tkt_status tkt_core_seal(tkt_ring* ring, int context, uint32_t number, unsigned char* key_name,
+                         unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
+  if (!crypto::draw_iv(iv)) return TKT_NO_KEY;
+  const Pin snapshot(*ring->live);
+  const auto* keys = snapshot.keys(context);
+  const auto* stek = keys == nullptr ? nullptr : keys->by_epoch(number);
+  if (stek == nullptr || !stek->cipher.start_seal(cipher, mac, iv)) return TKT_NO_KEY;
+  std::memcpy(key_name, stek->name.data(), stek->name.size());
+  return TKT_OK;
+}
+
+tkt_status tkt_core_open(tkt_ring* ring, int context, tkt_core_time time,
+                         const unsigned char* key_name, const unsigned char* iv,
+                         EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, tkt_core_epoch* epoch) {
+  const Moment now = moment(time);
+  const Pin snapshot(*ring->live);
+  const auto* keys = snapshot.keys(context);
+  const auto* stek = keys == nullptr ? nullptr : keys->find(key_name);
+  if (stek == nullptr) return why_unknown(snapshot, key_name);
+  *epoch = describe(snapshot, *keys, *stek, now);
+  if (now.latest >= stek->epoch->opens_until) return TKT_EXPIRED;
+  return stek->cipher.start_open(cipher, mac, iv) ? TKT_OK : TKT_UNKNOWN_KEY;
+}
+
+void tkt_core_attribution_write(const tkt_core_attribution* from,
+                                unsigned char out[TKT_CORE_ATTRIBUTION_SIZE]) {
+  wire::Attribution attribution;
+  attribution.minter = from->minter;
+  attribution.born = point(from->born);
+  attribution.sealed = point(from->sealed);
+  std::memcpy(attribution.name_hash.data(), from->name_hash, attribution.name_hash.size());
+  const auto bytes = wire::write_attribution(attribution);
+  std::memcpy(out, bytes.data(), bytes.size());
+}
+
+tkt_status tkt_core_attribution_parse(const unsigned char* bytes, size_t size,
+                                      tkt_core_attribution* to) {
+  const auto attribution = wire::parse_attribution(std::as_bytes(std::span(bytes, size)));
+  if (!attribution) return TKT_MALFORMED;
+  to->minter = attribution->minter;
+  to->born = attribution->born.time_since_epoch().count();
+  to->sealed = attribution->sealed.time_since_epoch().count();
+  std::memcpy(to->name_hash, attribution->name_hash.data(), attribution->name_hash.size());
+  return TKT_OK;
+}
+
+void tkt_core_name_hash(const char* name, size_t size, unsigned char out[8]) {
+  const auto hash = wire::name_hash(std::string_view(name, size));
+  std::memcpy(out, hash.data(), hash.size());
+}
+
+tkt_status tkt_core_check(tkt_ring* ring, tkt_core_time time,
+                          const tkt_core_attribution* attribution) {
+  const Pin snapshot(*ring->live);
+  if (!snapshot) return TKT_UNKNOWN_KEY;
+  const Moment now = moment(time);
+  if (now.latest >= point(attribution->born) + snapshot->ring.policy.lineage) return TKT_LINEAGE;
+  for (const auto& revocation : snapshot->ring.revocations) {
+    if (names(revocation, *attribution)) return TKT_REVOKED;
+  }
+  return TKT_OK;
+}
+
+void tkt_core_count(tkt_ring* ring, tkt_core_counter counter) {
+  ring->live->counters().add(static_cast<ring::Counter>(counter));
+}
+
+void tkt_core_log(tkt_ring* ring, tkt_log_level level, const char* text) { ring->say(level, text); }

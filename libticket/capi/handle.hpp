@@ -1,0 +1,52 @@
+// What stands behind a tkt_ring.
+#pragma once
+
+#include <ticket/ticket.h>
+
+#include <memory>
+#include <thread>
+
+#include "ring/live_ring.hpp"
+
+namespace ticket::capi {
+
+// The time as the embedder tells it.
+class CallbackClock : public Clock {
+ public:
+  CallbackClock(tkt_clock_callback callback, void* user) : callback_(callback), user_(user) {}
+  Moment now() const override;
+
+ private:
+  tkt_clock_callback callback_;
+  void* user_;
+};
+
+// Tends a ring from a thread of its own, so that an idle process, too, follows
+// the agent and wipes on time. Sleeps in poll(2) on an event, not on a clock:
+// a wall clock that jumps cannot keep it asleep.
+class Tender {
+ public:
+  explicit Tender(ring::LiveRing& ring);
+  ~Tender();
+
+ private:
+  void run(std::stop_token stop);
+
+  ring::LiveRing& ring_;
+  ring::Fd wake_;
+  std::jthread thread_;
+};
+
+}  // namespace ticket::capi
+
+struct tkt_ring {
+  tkt_log_callback log = nullptr;
+  void* log_user = nullptr;
+  std::unique_ptr<ticket::Clock> clock;
+  std::unique_ptr<ticket::ring::LiveRing> live;
+  std::unique_ptr<ticket::capi::Tender> tender;  // last: ends before what it tends
+
+  void say(tkt_log_level level, const char* text) const noexcept {
+    if (log != nullptr) log(log_user, level, text);
+  }
+};

@@ -1,0 +1,31 @@
+// What OpenSSL calls. In a handshake that opens a ticket and seals another:
+//
+//   open_key      finds the key of the ticket            key callback, decrypting
+//   judge_ticket  may what was inside be resumed?        session ticket callback
+//   ...           the servername callback, certificates
+//   prepare_ticket  says what the new ticket carries     session ticket callback
+//   seal_key      keys it, with the epoch just chosen    key callback, encrypting
+#pragma once
+
+#include "attachment.hpp"
+
+namespace ticket::openssl {
+
+// 0: unknown, a full handshake; 1: taken; 2: taken, and a new ticket is sent.
+int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
+             EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac);
+
+// `arg` of both session ticket callbacks is not used.
+SSL_TICKET_RETURN judge_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char* key_name,
+                               std::size_t key_name_size, SSL_TICKET_STATUS status, void* arg);
+
+// 0 ends the handshake.
+int prepare_ticket(SSL* ssl, void* arg);
+
+// 1: sealed; 0: no ticket.
+int seal_key(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+             EVP_MAC_CTX* mac);
+
+inline bool is_tls13(const SSL* ssl) { return SSL_version(ssl) >= TLS1_3_VERSION; }
+
+}  // namespace ticket::openssl

@@ -1,0 +1,59 @@
+// What is remembered about one connection between OpenSSL's calls.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <array>
+#include <cstdint>
+
+#include "capi/core.h"
+#include "server_name.hpp"
+
+namespace ticket::openssl {
+
+// Reads the name from the ClientHello that is being answered (RFC 6066, section
+// 3), since SSL_get_servername() does not know it yet. False when the extension
+// is malformed; true with an empty name when there is none.
+bool read_server_name(SSL* ssl, ServerName* name);
+
+// The ticket that the client presented.
+struct Offer {
+  bool presented = false;
+  bool counted = false;  // the same ticket comes twice around a HelloRetryRequest
+  bool sought = false;   // open_key looked for its key, judge_ticket is to come
+  bool keyed = false;    // its key was found; OpenSSL goes on to check its tag
+  bool opened = false;   // accepted
+  tkt_status reason = TKT_OK;
+  std::array<unsigned char, 16> iv{};
+  tkt_core_epoch epoch{};
+  tkt_core_attribution attribution{};
+  tkt_ring* ring = nullptr;
+  int context = -1;
+};
+
+// The ticket that is about to be sealed.
+struct Sealing {
+  tkt_ring* ring = nullptr;  // NULL: no ticket is wanted
+  int context = -1;
+  std::uint32_t epoch = 0;  // number; 0: no epoch may seal
+};
+
+struct Note {
+  SSL_CTX* first = nullptr;  // the SSL_CTX that the connection began with
+  tkt_core_time now{};
+  Offer offer;
+  Sealing sealing;
+  ServerName name;
+  NameHash name_hash;
+  std::array<char, 256> context{};  // for tkt_openssl_info
+  Note* next = nullptr;             // in the pool of spare ones
+};
+
+// The note of a connection; nullptr when it began on an SSL_CTX without a ring.
+Note* note_of(const SSL* ssl);
+
+// Makes OpenSSL give each new connection of an attached SSL_CTX a note. False
+// when OpenSSL has no index left.
+bool register_notes();
+
+}  // namespace ticket::openssl

@@ -1,0 +1,225 @@
+// Opening: from the ticket that a client presents to "resume" or "full handshake".
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "callbacks.hpp"
+
+namespace ticket::openssl {
+
+namespace {
+
+tkt_core_counter counter_of(tkt_status reason) {
+  switch (reason) {
+    case TKT_MALFORMED:
+      return TKT_COUNT_MALFORMED;
+    case TKT_CONTEXT:
+      return TKT_COUNT_CONTEXT;
+    case TKT_EXPIRED:
+      return TKT_COUNT_EXPIRED;
+    case TKT_FORGED:
+      return TKT_COUNT_FORGED;
+    case TKT_LINEAGE:
+      return TKT_COUNT_LINEAGE;
+    case TKT_REVOKED:
+      return TKT_COUNT_REVOKED;
+    case TKT_NAME:
+      return TKT_COUNT_NAME;
+    default:
+      return TKT_COUNT_UNKNOWN_KEY;
+  }
+}
+
+tkt_core_counter counter_of(const tkt_core_epoch& epoch) {
+  if (epoch.sealing != 0) return TKT_COUNT_RESUMED_SEALING;
+  return epoch.announced != 0 ? TKT_COUNT_RESUMED_ANNOUNCED : TKT_COUNT_RESUMED_OPENING;
+}
+
+void count(Offer& offer, tkt_core_counter counter) {
+  if (!offer.counted) tkt_core_count(offer.ring, counter);
+  offer.counted = true;
+}
+
+void refuse(Offer& offer, tkt_status reason) {
+  offer.reason = reason;
+  count(offer, counter_of(reason));
+}
+
+// A second look at the same ticket, around a HelloRetryRequest, counts nothing.
+void begin_offer(Offer& offer, tkt_ring* ring, const unsigned char* iv) {
+  const bool again = offer.presented && std::memcmp(iv, offer.iv.data(), offer.iv.size()) == 0;
+  const bool counted = again && offer.counted;
+  offer = {};
+  offer.presented = true;
+  offer.sought = true;
+  offer.counted = counted;
+  offer.ring = ring;
+  std::copy_n(iv, offer.iv.size(), offer.iv.begin());
+}
+
+void remember_context(Note& note, const Context& context) {
+  std::memcpy(note.context.data(), context.name.c_str(), context.name.size() + 1);
+}
+
+const Context* find_context(SSL* ssl, const Attachment& attachment, Note& note) {
+  if (!read_server_name(ssl, &note.name)) {
+    refuse(note.offer, TKT_MALFORMED);
+    return nullptr;
+  }
+  const Context* context = attachment.context(ssl, note.name);
+  if (context == nullptr) refuse(note.offer, TKT_CONTEXT);
+  return context;
+}
+
+// An OpenSSL that is to seal no ticket never asks prepare_ticket, which catches a
+// connection that was switched to another context behind our back.
+bool seals_in_tls13(const SSL* ssl) { return SSL_get_num_tickets(ssl) != 0; }
+
+// Keeps an old ticket when nothing may seal a new one.
+bool has_newer_epoch(const Attachment& attachment, const Note& note) {
+  const auto& epoch = note.offer.epoch;
+  tkt_core_epoch sealing;
+  return epoch.sealing == 0 && epoch.announced == 0 &&
+         tkt_core_sealing(attachment.ring(), note.offer.context, note.now, &sealing) == TKT_OK;
+}
+
+// TLS 1.3: each ticket is used once, so each resumption brings a new one.
+// TLS 1.2: when its epoch no longer seals, or when prepare_ticket must look.
+bool renews(const SSL* ssl, const Attachment& attachment, const Note& note, bool must_look) {
+  return is_tls13(ssl) || must_look || has_newer_epoch(attachment, note);
+}
+
+bool demands_certificate(const SSL* ssl) {
+  return (SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
+}
+
+// Reads what the minter wrote. Without it (HAProxy's tickets have none) the
+// session's own time is the best that is known of its birth.
+tkt_status read_attribution(SSL_SESSION* session, const Attachment& attachment, Offer& offer,
+                            bool* present) {
+  void* data = nullptr;
+  std::size_t size = 0;
+  *present = SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size != 0;
+  if (*present) {
+    return tkt_core_attribution_parse(static_cast<const unsigned char*>(data), size,
+                                      &offer.attribution);
+  }
+  offer.attribution.born = SSL_SESSION_get_time(session);
+  offer.attribution.sealed = offer.attribution.born;
+  return attachment.require_attribution() ? TKT_MALFORMED : TKT_OK;
+}
+
+bool has_expired(const SSL_SESSION* session, tkt_core_time now) {
+  return now.latest - SSL_SESSION_get_time(session) >= SSL_SESSION_get_timeout(session);
+}
+
+bool same_hash(Note& note) {
+  const auto& made_for = note.offer.attribution.name_hash;
+  return std::memcmp(note.name_hash.of(note.name), made_for, sizeof made_for) == 0;
+}
+
+// The name that OpenSSL wrote into the session; it does so for a server with a
+// servername callback alone.
+bool same_session_name(const ServerName& name, const SSL_SESSION* session) {
+  const char* hostname = SSL_SESSION_get0_hostname(session);
+  ServerName made_for;
+  return hostname == nullptr || (made_for.assign(hostname) && made_for.view() == name.view());
+}
+
+bool name_matters(const SSL* ssl, tkt_openssl_binding binding) {
+  if (binding == TKT_ANY_NAME) return false;
+  return binding == TKT_SAME_NAME || !is_tls13(ssl);  // RFC 6066, section 3
+}
+
+bool name_holds(const SSL* ssl, const SSL_SESSION* session, const Attachment& attachment,
+                Note& note, bool attributed) {
+  if (!name_matters(ssl, attachment.binding())) return true;
+  if (attributed && !same_hash(note)) return false;
+  return (attributed && is_tls13(ssl)) || same_session_name(note.name, session);
+}
+
+// TKT_OK, or why the session is not resumed.
+tkt_status judge(SSL* ssl, SSL_SESSION* session, const Attachment& attachment, Note& note) {
+  Offer& offer = note.offer;
+  bool attributed = false;
+  tkt_status status = read_attribution(session, attachment, offer, &attributed);
+  if (status == TKT_OK) status = tkt_core_check(attachment.ring(), note.now, &offer.attribution);
+  if (status != TKT_OK) return status;
+  if (has_expired(session, note.now)) return TKT_EXPIRED;
+  if (!name_holds(ssl, session, attachment, note, attributed)) return TKT_NAME;
+  if (demands_certificate(ssl) && SSL_SESSION_get0_peer(session) == nullptr) return TKT_CONTEXT;
+  return TKT_OK;
+}
+
+// Nothing was decrypted. Counted already, unless OpenSSL found the ticket too
+// short to look for a key, or its tag wrong.
+void note_undecrypted(const Attachment& attachment, Note& note, bool sought) {
+  Offer& offer = note.offer;
+  if (!sought) {
+    offer = {};
+    offer.presented = true;
+    offer.ring = attachment.ring();
+    refuse(offer, TKT_MALFORMED);
+  } else if (offer.keyed) {
+    refuse(offer, TKT_FORGED);
+  }
+}
+
+}  // namespace
+
+int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
+             EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
+  Note* note = note_of(ssl);
+  const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
+  if (attachment == nullptr) return 0;
+
+  Offer& offer = note->offer;
+  begin_offer(offer, attachment->ring(), iv);
+  const Context* context = find_context(ssl, *attachment, *note);
+  if (context == nullptr) return 0;
+  remember_context(*note, *context);
+  const bool must_look = may_yet_switch(ssl, *note, *context);
+  if (must_look && is_tls13(ssl) && !seals_in_tls13(ssl)) {
+    refuse(offer, TKT_CONTEXT);
+    return 0;
+  }
+
+  offer.context = context->number;
+  note->now = tkt_core_now(offer.ring);
+  const tkt_status status =
+      tkt_core_open(offer.ring, offer.context, note->now, key_name, iv, cipher, mac, &offer.epoch);
+  if (status != TKT_OK) {
+    refuse(offer, status);
+    return 0;
+  }
+  offer.keyed = true;
+  return renews(ssl, *attachment, *note, must_look) ? 2 : 1;
+}
+
+SSL_TICKET_RETURN judge_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*, std::size_t,
+                               SSL_TICKET_STATUS status, void*) {
+  Note* note = note_of(ssl);
+  const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
+  if (attachment == nullptr) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  if (status == SSL_TICKET_EMPTY) {
+    note->offer = {};
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+  const bool sought = std::exchange(note->offer.sought, false);
+  if (status == SSL_TICKET_NO_DECRYPT) {
+    note_undecrypted(*attachment, *note, sought);
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+
+  Offer& offer = note->offer;
+  const tkt_status reason = judge(ssl, session, *attachment, *note);
+  if (reason != TKT_OK) {
+    refuse(offer, reason);
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+  offer.opened = true;
+  count(offer, counter_of(offer.epoch));
+  return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
+}
+
+}  // namespace ticket::openssl

@@ -1,0 +1,131 @@
+// Sealing: what the next ticket carries, and the key it is sealed under.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "callbacks.hpp"
+
+namespace ticket::openssl {
+
+namespace {
+
+// The name that this handshake is for. A TLS 1.2 resumption, where OpenSSL tells
+// the old name, had its ClientHello read by open_key just now.
+void settle_name(const SSL* ssl, Note& note, bool resumed) {
+  if (resumed && !is_tls13(ssl)) return;
+  note.name.assign(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+}
+
+void remember_context(Note& note, const Context* context) {
+  note.context[0] = '\0';
+  if (context == nullptr) return;
+  std::memcpy(note.context.data(), context->name.c_str(), context->name.size() + 1);
+}
+
+bool lacks_certificate(SSL* ssl) {
+  return (SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0 &&
+         SSL_SESSION_get0_peer(SSL_get_session(ssl)) == nullptr;
+}
+
+// The last line of promise 6: the ticket was opened before the servername
+// callback moved the connection to where it would not have been.
+bool crossed(SSL* ssl, const Offer& offer, const Attachment& attachment, const Context* context) {
+  return context == nullptr || offer.ring != attachment.ring() ||
+         offer.context != context->number || lacks_certificate(ssl);
+}
+
+void explain_crossing(tkt_ring* ring, const Note& note, const char* opened_under) {
+  char text[1024];
+  std::snprintf(text, sizeof text,
+                "handshake ended: a ticket of context '%s' was resumed for '%s', which belongs to "
+                "context '%s' or demands a client certificate. The servername callback switches "
+                "SSL_CTX after the ticket is opened: tell the port's SSL_CTX by `names` or "
+                "`choose` (<ticket/openssl.h>)",
+                opened_under, note.name.view().data(), note.context.data());
+  tkt_core_log(ring, TKT_LOG_ERROR, text);
+}
+
+// Seconds that a ticket made now is good for (promise 4); none when <= 0.
+std::int64_t seconds_left(const Attachment& attachment, const tkt_core_epoch& epoch,
+                          std::int64_t born, tkt_core_time now) {
+  return std::min({attachment.lifetime(epoch), epoch.opens_until - now.latest,
+                   born + std::int64_t(epoch.lineage) - now.latest});
+}
+
+bool write_attribution(SSL_SESSION* session, Note& note, const tkt_core_epoch& epoch,
+                       std::int64_t born) {
+  tkt_core_attribution attribution{};
+  attribution.minter = epoch.member;
+  attribution.born = born;
+  attribution.sealed = note.now.steady;
+  std::memcpy(attribution.name_hash, note.name_hash.of(note.name), sizeof attribution.name_hash);
+  unsigned char bytes[TKT_CORE_ATTRIBUTION_SIZE];
+  tkt_core_attribution_write(&attribution, bytes);
+  return SSL_SESSION_set1_ticket_appdata(session, bytes, sizeof bytes) == 1;
+}
+
+// OpenSSL advertises what is left of the timeout and, on a TLS 1.2 renewal, would
+// keep the first session's time: set both.
+bool write_times(SSL_SESSION* session, std::int64_t left, tkt_core_time now) {
+  return SSL_SESSION_set_time(session, now.steady) != 0 &&
+         SSL_SESSION_set_timeout(session, left) == 1;
+}
+
+// A full handshake begins a lineage, a resumption carries it on. One that was
+// born in the future, by a clock that ran ahead, ends none the later for it.
+std::int64_t birth(const Note& note, bool resumed) {
+  return resumed ? std::min(note.offer.attribution.born, note.now.steady) : note.now.steady;
+}
+
+// Chooses the epoch for seal_key, which OpenSSL calls next; none, and it sends no
+// ticket.
+void choose_epoch(SSL* ssl, const Attachment& attachment, Note& note, std::int64_t born) {
+  tkt_core_epoch epoch;
+  if (tkt_core_sealing(note.sealing.ring, note.sealing.context, note.now, &epoch) != TKT_OK) return;
+  const std::int64_t left = seconds_left(attachment, epoch, born, note.now);
+  SSL_SESSION* session = SSL_get_session(ssl);
+  if (left > 0 && write_attribution(session, note, epoch, born) &&
+      write_times(session, left, note.now)) {
+    note.sealing.epoch = epoch.number;
+  }
+}
+
+}  // namespace
+
+int prepare_ticket(SSL* ssl, void*) {
+  Note* note = note_of(ssl);
+  const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
+  if (attachment == nullptr) return 1;
+
+  const bool resumed = SSL_session_reused(ssl) == 1 && note->offer.opened;
+  const std::array<char, 256> opened_under = note->context;
+  settle_name(ssl, *note, resumed);
+  const Context* context = attachment->context(ssl, note->name);
+  remember_context(*note, context);
+  note->now = tkt_core_now(attachment->ring());
+  note->sealing = {};
+  if (resumed && crossed(ssl, note->offer, *attachment, context)) {
+    if (attachment->may_explain(note->now))
+      explain_crossing(attachment->ring(), *note, opened_under.data());
+    return 0;
+  }
+  if (context == nullptr) return 1;
+
+  note->sealing = {attachment->ring(), context->number, 0};
+  choose_epoch(ssl, *attachment, *note, birth(*note, resumed));
+  return 1;
+}
+
+int seal_key(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+             EVP_MAC_CTX* mac) {
+  const Note* note = note_of(ssl);
+  if (note == nullptr || note->sealing.ring == nullptr) return 0;
+  const Sealing& sealing = note->sealing;
+  const bool sealed =
+      sealing.epoch != 0 && tkt_core_seal(sealing.ring, sealing.context, sealing.epoch, key_name,
+                                          iv, cipher, mac) == TKT_OK;
+  tkt_core_count(sealing.ring, sealed ? TKT_COUNT_SEALED : TKT_COUNT_NOT_SEALED);
+  return sealed ? 1 : 0;
+}
+
+}  // namespace ticket::openssl

@@ -1,0 +1,263 @@
+// Promise 6: a ticket from context A never resumes in context B, for every way a
+// server can pick its SSL_CTX.
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "pool.hpp"
+
+using namespace pool;
+
+namespace {
+
+constexpr tkt_openssl_name table[] = {{"a.test", "a"}, {"b.test", "b"}, {"*.b.test", "b"}};
+
+const char* choose_by_name(void*, SSL*, const char* name) {
+  if (name == nullptr) return nullptr;
+  return std::strcmp(name, "b.test") == 0 ? "b" : "a";
+}
+
+// How a server with two virtual hosts, a.test and b.test, is set up. b.test may
+// demand a client certificate.
+enum class Way {
+  two_ports,  // each its own SSL_CTX, no choice
+  client_hello,
+  names,             // servername callback; the port's SSL_CTX has a table
+  choose,            // the same, by a function
+  names_everywhere,  // each SSL_CTX is attached, with the table
+  untold,            // servername callback, and nobody told the port's SSL_CTX
+  untold_kept,       // the same, by a callback that kept the ClientHello's name
+};
+struct {
+  Way way;
+  const char* text;
+} const ways[] = {
+    {Way::two_ports, "two ports"},
+    {Way::client_hello, "client-hello callback"},
+    {Way::names, "servername callback, names on the port"},
+    {Way::choose, "servername callback, choose on the port"},
+    {Way::names_everywhere, "servername callback, names on each"},
+    {Way::untold, "servername callback, contexts fixed"},
+    {Way::untold_kept, "servername callback that kept the name, contexts fixed"},
+};
+
+bool is_told(Way way) { return way != Way::untold && way != Way::untold_kept; }
+
+Switch switch_of(Way way) {
+  if (way == Way::client_hello) return Switch::client_hello;
+  return way == Way::untold_kept ? Switch::servername_kept : Switch::servername;
+}
+
+class TwoHosts {
+ public:
+  TwoHosts(Way way, const Server& server, bool certificates, tkt_openssl_binding binding) {
+    tkt_openssl_options a{.size = 0, .context = "a", .binding = binding};
+    tkt_openssl_options b{.size = 0, .context = "b", .binding = binding};
+    const bool told = way == Way::names || way == Way::names_everywhere;
+    if (told) a.names = b.names = table, a.names_count = b.names_count = std::size(table);
+    if (way == Way::choose) a.choose = choose_by_name;
+
+    a_ = attached("a.test", server, a);
+    const bool alone = way == Way::names || way == Way::choose;
+    b_ = alone ? server_context("b.test", certificates)
+               : attached("b.test", server, b, certificates);
+    if (way == Way::two_ports) return;
+    switch_by_name(a_.get(), switch_of(way), {{"a.test", a_.get()}, {"b.test", b_.get()}});
+    port_of_b_ = a_.get();
+  }
+
+  Outcome connect_a(int version, const SSL_SESSION* session = nullptr) {
+    return connect(a_.get(), {.version = version, .name = "a.test", .session = session});
+  }
+  Outcome connect_b(int version, const SSL_SESSION* session = nullptr, bool certificate = true) {
+    SSL_CTX* port = port_of_b_ == nullptr ? b_.get() : port_of_b_;
+    return connect(
+        port,
+        {.version = version, .name = "b.test", .session = session, .certificate = certificate});
+  }
+  SSL_CTX* port() { return a_.get(); }
+  bool are_crossed(const Outcome& at_a, const Outcome& at_b) const {
+    return (at_a.resumed && at_a.served_by == a_.get()) ||
+           (at_b.resumed && at_b.served_by == b_.get());
+  }
+
+ private:
+  ContextPtr a_, b_;
+  SSL_CTX* port_of_b_ = nullptr;
+};
+
+std::string to_text(tkt_openssl_binding binding) {
+  static constexpr const char* names[] = {"same name", "same context", "any name"};
+  return names[binding];
+}
+
+template <class Body>
+void for_every_server(Body body) {
+  for (const auto& way : ways) {
+    for (const bool certificates : {false, true}) {
+      for (const auto binding : {TKT_SAME_NAME, TKT_SAME_CONTEXT, TKT_ANY_NAME}) {
+        for (const int version : both_versions) {
+          const std::string text = std::string(way.text) + ", " + to_text(binding) + ", " +
+                                   version_name(version) +
+                                   (certificates ? ", b.test demands a certificate" : "");
+          CAPTURE(text);
+          Clock clock;
+          Server server("one", 1, clock);
+          server.publish(hourly(2));
+          body(way.way, server, certificates, binding, version);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_SUITE("openssl: contexts") {
+  TEST_CASE("promise 6: a ticket of one context resumes in no other") {
+    for_every_server(
+        [](Way way, Server& server, bool certificates, tkt_openssl_binding binding, int version) {
+          TwoHosts hosts(way, server, certificates, binding);
+          const auto from_a = hosts.connect_a(version);
+          const auto from_b = hosts.connect_b(version);
+          REQUIRE(from_a.session);
+          REQUIRE(from_b.session);
+
+          const auto at_b = hosts.connect_b(version, from_a.session.get());
+          const auto at_a = hosts.connect_a(version, from_b.session.get());
+
+          CHECK_FALSE(hosts.are_crossed(at_a, at_b));
+          if (!is_told(way)) return;  // see below: the tripwire may end the handshake
+          CHECK_FALSE(at_b.resumed);
+          CHECK_FALSE(at_a.resumed);
+          CHECK(at_b.completed);
+          CHECK(at_a.completed);
+          CHECK(at_b.server_alerts == 0);
+          CHECK(at_b.info.reason == TKT_CONTEXT);
+          CHECK(at_a.info.reason == TKT_CONTEXT);
+          CHECK(at_b.info.context == std::string("b"));
+        });
+  }
+
+  TEST_CASE("promise 6: and each resumes in its own, or the test above says nothing") {
+    for_every_server(
+        [](Way way, Server& server, bool certificates, tkt_openssl_binding binding, int version) {
+          TwoHosts hosts(way, server, certificates, binding);
+          const auto from_a = hosts.connect_a(version);
+          const auto from_b = hosts.connect_b(version);
+
+          CHECK(hosts.connect_a(version, from_a.session.get()).resumed);
+          // sealed under b, looked for under the port's own: a full handshake, each time
+          CHECK(hosts.connect_b(version, from_b.session.get()).resumed == is_told(way));
+        });
+  }
+
+  TEST_CASE("promise 6: a session without a client certificate resumes nowhere that demands one") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(2));
+      // the operator put both into one context: OpenSSL alone resumes here
+      const auto open = attached("a.test", server);
+      const auto closed = attached("a.test", server, {}, true);
+      const auto session = connect(open.get(), {.version = version}).session;
+
+      const auto with = connect(closed.get(), {.version = version, .session = session.get()});
+      const auto without = connect(
+          closed.get(), {.version = version, .session = session.get(), .certificate = false});
+
+      CHECK(with.completed);
+      CHECK_FALSE(with.resumed);
+      CHECK(with.info.reason == TKT_CONTEXT);
+      CHECK_FALSE(without.completed);
+
+      const auto again = connect(closed.get(), {.version = version, .session = with.session.get()});
+      CHECK(again.resumed);
+    }
+  }
+
+  TEST_CASE(
+      "promise 6: a servername callback that nobody told of ends the handshake, and says why") {
+    for (const auto binding : {TKT_SAME_CONTEXT, TKT_ANY_NAME}) {
+      for (const int version : both_versions) {
+        CAPTURE(to_text(binding));
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        TwoHosts hosts(Way::untold_kept, server, false, binding);
+        const auto from_a = hosts.connect_a(version);
+        const auto resumed_a = hosts.connect_a(version, from_a.session.get());
+        server.said.clear();
+
+        const auto at_b = hosts.connect_b(version, resumed_a.session.get());
+
+        CHECK(resumed_a.resumed);
+        CHECK_FALSE(at_b.resumed);
+        const bool by_name = version == TLS1_2_VERSION && binding == TKT_SAME_CONTEXT;
+        CHECK(at_b.completed == by_name);  // RFC 6066 stops that one first
+        CHECK(server.said.empty() == by_name);
+        if (!by_name) CHECK(server.said.at(0).find("tell the port's SSL_CTX") != std::string::npos);
+      }
+    }
+  }
+
+  TEST_CASE("promise 6: a server that is to send no tickets opens none that it could not watch") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    TwoHosts hosts(Way::untold, server, false, TKT_SAME_CONTEXT);
+    const auto from_a = hosts.connect_a(TLS1_3_VERSION);
+    SSL_CTX_set_num_tickets(hosts.port(), 0);
+
+    const auto at_b = hosts.connect_b(TLS1_3_VERSION, from_a.session.get());
+
+    CHECK(at_b.completed);
+    CHECK_FALSE(at_b.resumed);
+  }
+
+  TEST_CASE("names are found in any case, a wildcard stands for one label") {
+    struct {
+      const char* name;
+      const char* context;
+    } const rows[] = {
+        {"a.test", "a"},     {"A.TEST", "a"},        {"b.test", "b"},     {"x.b.test", "b"},
+        {"X.B.test", "b"},   {"x.y.b.test", "rest"}, {".b.test", "rest"}, {"c.test", "rest"},
+        {"a.test.", "rest"}, {nullptr, "rest"},
+    };
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    const auto context = attached(
+        "a.test", server, {.context = "rest", .names = table, .names_count = std::size(table)});
+    for (const auto& row : rows) {
+      for (const int version : both_versions) {
+        CAPTURE(std::string(row.name == nullptr ? "none" : row.name));
+        CAPTURE(version_name(version));
+        const auto first = connect(context.get(), {.version = version, .name = row.name});
+        const auto second = connect(
+            context.get(), {.version = version, .name = row.name, .session = first.session.get()});
+        CHECK(first.info.context == std::string(row.context));
+        CHECK(second.resumed);
+        CHECK(second.info.context == std::string(row.context));
+      }
+    }
+  }
+
+  TEST_CASE("a name that choose turns away gets no tickets, and opens none") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    const auto context = attached("a.test", server, {.choose = choose_by_name});
+    const auto first = connect(context.get(), {.name = "a.test"});
+
+    const auto nameless = connect(context.get(), {.name = nullptr, .session = first.session.get()});
+
+    CHECK(nameless.completed);
+    CHECK_FALSE(nameless.resumed);
+    CHECK(nameless.tickets == 0);
+    CHECK(nameless.info.reason == TKT_CONTEXT);
+    CHECK(server.counters().not_sealed == 0);  // none was wanted
+  }
+}

@@ -1,0 +1,285 @@
+// A ticket that does not open is a full handshake, never an alert, and counted by
+// reason.
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <random>
+
+#include "pool.hpp"
+
+using namespace pool;
+
+namespace {
+
+// A server that has the pool's keys and none of our attribution, such as HAProxy.
+ContextPtr key_file_server(std::uint32_t epoch = 1) {
+  auto context = server_context("a.test");
+  auto key = stek(epoch, "default");
+  SSL_CTX_set_tlsext_ticket_keys(context.get(), key.data(), key.size());
+  return context;
+}
+
+int write_rubbish(SSL* ssl, void*) {
+  return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), "rubbish", 7);
+}
+
+ContextPtr rubbish_server() {
+  auto context = key_file_server();
+  SSL_CTX_set_session_ticket_cb(context.get(), write_rubbish, nullptr, nullptr);
+  return context;
+}
+
+struct Case {
+  tkt_status reason;
+  std::uint64_t tkt_counters::*counter;
+  const char* what;
+  // Makes the ticket that will be refused; `server` has its context attached.
+  std::function<SessionPtr(Server&, Clock&, SSL_CTX*, int version)> make;
+  tkt_openssl_options options{};
+  const char* name = "a.test";
+};
+
+SessionPtr own(SSL_CTX* context, int version) {
+  return connect(context, {.version = version}).session;
+}
+
+SessionPtr flipped(const SSL_SESSION* session, std::size_t at) {
+  auto ticket = ticket_of(session);
+  ticket[at] ^= 1;
+  return with_ticket(session, ticket);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  all.push_back({TKT_UNKNOWN_KEY, &tkt_counters::unknown_key, "a key name that nobody has",
+                 [](Server&, Clock&, SSL_CTX* context, int version) {
+                   return flipped(own(context, version).get(), 3);
+                 }});
+  all.push_back({TKT_UNKNOWN_KEY, &tkt_counters::unknown_key, "a key that was wiped",
+                 [](Server& server, Clock& clock, SSL_CTX* context, int version) {
+                   auto session = own(context, version);
+                   clock.pass(1h);
+                   server.publish({{2, 1h, 2h, 14h}});
+                   return session;
+                 }});
+  all.push_back({TKT_CONTEXT, &tkt_counters::context, "the key of another context",
+                 [](Server& server, Clock&, SSL_CTX*, int version) {
+                   const auto other = attached("a.test", server, {.context = "other"});
+                   return own(other.get(), version);
+                 }});
+  all.push_back({TKT_EXPIRED,
+                 &tkt_counters::expired,
+                 "a ticket past its lifetime",
+                 [](Server&, Clock& clock, SSL_CTX* context, int version) {
+                   auto session = own(context, version);
+                   clock.pass(601s);
+                   return session;
+                 },
+                 {.lifetime = 600}});
+  for (const std::size_t at : {16, 31, 32, 100}) {
+    all.push_back({TKT_FORGED, &tkt_counters::forged, "an altered ticket",
+                   [at](Server&, Clock&, SSL_CTX* context, int version) {
+                     return flipped(own(context, version).get(), at);
+                   }});
+  }
+  all.push_back({TKT_MALFORMED, &tkt_counters::malformed, "attribution that does not parse",
+                 [](Server&, Clock&, SSL_CTX*, int version) {
+                   return own(rubbish_server().get(), version);
+                 }});
+  all.push_back(
+      {TKT_MALFORMED,
+       &tkt_counters::malformed,
+       "no attribution where it is required",
+       [](Server&, Clock&, SSL_CTX*, int version) { return own(key_file_server().get(), version); },
+       {.require_attribution = 1}});
+  all.push_back({TKT_LINEAGE, &tkt_counters::lineage, "a lineage that has ended",
+                 [](Server& server, Clock& clock, SSL_CTX* context, int version) {
+                   auto session = own(context, version);
+                   clock.pass(1h);
+                   server.policy.lineage = 30min;
+                   server.publish(hourly(3));
+                   return session;
+                 }});
+  all.push_back({TKT_REVOKED, &tkt_counters::revoked, "a minter's tickets of that time revoked",
+                 [](Server& server, Clock& clock, SSL_CTX* context, int version) {
+                   auto session = own(context, version);
+                   server.revocations = {{7, clock.steady, clock.steady}};
+                   clock.pass(1s);
+                   server.publish(hourly(3));
+                   return session;
+                 }});
+  all.push_back(
+      {TKT_NAME,
+       &tkt_counters::name,
+       "another server name",
+       [](Server&, Clock&, SSL_CTX* context, int version) { return own(context, version); },
+       {},
+       "b.test"});
+  all.push_back(
+      {TKT_NAME,
+       &tkt_counters::name,
+       "no server name",
+       [](Server&, Clock&, SSL_CTX* context, int version) { return own(context, version); },
+       {},
+       nullptr});
+  return all;
+}
+
+}  // namespace
+
+TEST_SUITE("openssl: reasons") {
+  TEST_CASE("each reason is a full handshake with a new ticket, counted once, told, no alert") {
+    for (const auto& row : cases()) {
+      for (const int version : both_versions) {
+        CAPTURE(row.what);
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 7, clock);
+        server.publish(hourly(3));
+        const auto context = attached("a.test", server, row.options);
+        const auto session = row.make(server, clock, context.get(), version);
+        REQUIRE(session);
+        const auto before = server.counters();
+
+        const auto refused = connect(
+            context.get(), {.version = version, .name = row.name, .session = session.get()});
+        const auto after = server.counters();
+
+        CHECK(refused.completed);
+        CHECK_FALSE(refused.resumed);
+        CHECK_FALSE(refused.disagreed);
+        CHECK(refused.server_alerts == 0);
+        CHECK(refused.tickets > 0);
+        CHECK(refused.info.offered == 1);
+        CHECK(refused.info.reason == row.reason);
+        CHECK(after.*row.counter == before.*row.counter + 1);
+        CHECK(after.resumed_sealing == before.resumed_sealing);
+        const auto again =
+            connect(context.get(),
+                    {.version = version, .name = row.name, .session = refused.session.get()});
+        CHECK(again.resumed);
+      }
+    }
+  }
+
+  TEST_CASE("a ticket is counted once around a HelloRetryRequest") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    const auto context = attached("a.test", server);
+    SSL_CTX_set1_groups_list(context.get(), "P-256");
+    const Client retried{.groups = "X25519:P-256"};
+    const auto first = connect(context.get(), retried);
+    Client next = retried;
+    next.session = first.session.get();
+
+    CHECK(connect(context.get(), next).resumed);
+    CHECK(server.counters().resumed_sealing == 1);
+    const auto foreign = flipped(first.session.get(), 0);
+    next.session = foreign.get();
+    CHECK_FALSE(connect(context.get(), next).resumed);
+    CHECK(server.counters().unknown_key == 1);
+  }
+
+  TEST_CASE("tickets without attribution open, and begin to be attributed") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(3));
+      const auto context = attached("a.test", server);
+      const auto foreign = own(key_file_server().get(), version);
+      clock.pass(1h);
+
+      const auto resumed = connect(context.get(), {.version = version, .session = foreign.get()});
+      const auto next =
+          connect(context.get(), {.version = version, .session = resumed.session.get()});
+
+      CHECK(resumed.resumed);
+      CHECK(resumed.info.minter == 0);
+      CHECK(next.resumed);
+      CHECK(next.info.minter == 1);
+      CHECK(next.info.born <= clock.steady.time_since_epoch().count() - 3600 + 1);
+    }
+  }
+
+  TEST_CASE("what name a ticket resumes under follows the binding") {
+    struct {
+      tkt_openssl_binding binding;
+      int version;
+      bool resumes;
+    } const rows[] = {
+        {TKT_SAME_NAME, TLS1_2_VERSION, false},    {TKT_SAME_NAME, TLS1_3_VERSION, false},
+        {TKT_SAME_CONTEXT, TLS1_2_VERSION, false}, {TKT_SAME_CONTEXT, TLS1_3_VERSION, true},
+        {TKT_ANY_NAME, TLS1_2_VERSION, true},      {TKT_ANY_NAME, TLS1_3_VERSION, true},
+    };
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(3));
+    for (const auto& row : rows) {
+      CAPTURE(row.binding);
+      CAPTURE(version_name(row.version));
+      const auto context = attached("a.test", server, {.binding = row.binding});
+      const auto session = own(context.get(), row.version);
+      const auto outcome = connect(
+          context.get(), {.version = row.version, .name = "b.test", .session = session.get()});
+      CHECK(outcome.completed);
+      CHECK(outcome.resumed == row.resumes);
+    }
+  }
+
+  TEST_CASE("promise 18: thousands of altered, foreign and random tickets resume nothing") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(3));
+    const auto context = attached("a.test", server);
+    std::mt19937 random(1);
+    std::uint64_t refused = 0;
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      const auto session = own(context.get(), version);
+      const auto genuine = ticket_of(session.get());
+      for (int i = 0; i < 600; ++i) {
+        auto ticket = genuine;
+        if (i % 3 == 0) {
+          ticket[random() % ticket.size()] ^= static_cast<unsigned char>(1 + random() % 255);
+        } else {
+          // random throughout, or under a key name that we have
+          for (std::size_t at = i % 3 == 1 ? 0 : 16; at < ticket.size(); ++at) {
+            ticket[at] = static_cast<unsigned char>(random());
+          }
+        }
+        const auto hostile = with_ticket(session.get(), ticket);
+        const auto outcome = connect(context.get(), {.version = version, .session = hostile.get()});
+        REQUIRE(outcome.completed);
+        REQUIRE_FALSE(outcome.resumed);
+        REQUIRE(outcome.server_alerts == 0);
+        ++refused;
+      }
+    }
+    const auto counters = server.counters();
+    CHECK(counters.unknown_key + counters.forged + counters.malformed == refused);
+    CHECK(counters.resumed_sealing + counters.resumed_opening + counters.resumed_announced == 0);
+  }
+
+  TEST_CASE("TLS 1.2 tickets of every length up to a block are full handshakes") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(3));
+    const auto context = attached("a.test", server);
+    const auto genuine = ticket_of(own(context.get(), TLS1_2_VERSION).get());
+    for (std::size_t size = 1; size < 120; ++size) {
+      CAPTURE(size);
+      const auto before = server.counters();
+      const auto outcome =
+          connect(context.get(), {.version = TLS1_2_VERSION,
+                                  .raw_ticket = {genuine.begin(), genuine.begin() + long(size)}});
+      const auto after = server.counters();
+      CHECK(outcome.completed);
+      CHECK_FALSE(outcome.resumed);
+      CHECK(outcome.server_alerts == 0);
+      CHECK(outcome.info.reason == (size < 32 ? TKT_MALFORMED : TKT_FORGED));
+      CHECK(after.malformed + after.forged == before.malformed + before.forged + 1);
+    }
+  }
+}
