@@ -1,0 +1,206 @@
+#include "agent_session.hpp"
+
+#include <grp.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <system_error>
+
+#include "agent_client.hpp"
+#include "agent_pool.hpp"
+#include "atomic_file.hpp"
+#include "ring/counters.hpp"
+
+namespace keyd {
+
+namespace asio = boost::asio;
+
+// Carries one pool's requests. Keeps itself alive while a request is under way.
+class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
+ public:
+  PoolRunner(asio::io_context& context, const ticket::Clock& clock, std::function<void()> changed,
+             std::unique_ptr<PoolLife> life, std::unique_ptr<AgentClient> client)
+      : context_(context),
+        clock_(clock),
+        changed_(std::move(changed)),
+        life_(std::move(life)),
+        client_(std::move(client)),
+        pause_(context) {}
+
+  void start() {
+    guarded([this] { life_->start(clock_.now()); });
+    asio::co_spawn(context_, run(shared_from_this()), asio::detached);
+  }
+
+  void stop() {
+    stopped_ = true;
+    pause_.cancel();
+    client_->close();
+  }
+
+  void tick() {
+    guarded([this] { life_->tick(clock_.now()); });
+  }
+
+  bool settled() const { return life_->has_ring() || life_->tried(); }
+
+ private:
+  // The machine's failures (a full disk, a folder gone) leave the ring and the
+  // process as they are. Each is told once.
+  template <class Work>
+  void guarded(Work work) {
+    try {
+      work();
+      last_failure_.clear();
+    } catch (const std::exception& error) {
+      if (last_failure_ != error.what()) spdlog::error("{}", error.what());
+      last_failure_ = error.what();
+    }
+  }
+
+  asio::awaitable<void> run(std::shared_ptr<PoolRunner> self) {
+    while (!self->stopped_) {
+      const auto step = life_->next(clock_.now());
+      if (const auto* pause = std::get_if<Pause>(&step)) {
+        co_await sleep(pause->length);
+      } else {
+        co_await exchange(std::get<Request>(step));
+      }
+    }
+  }
+
+  asio::awaitable<void> sleep(std::chrono::milliseconds length) {
+    boost::system::error_code cancelled;
+    pause_.expires_after(length);
+    co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  }
+
+  asio::awaitable<void> exchange(const Request& request) {
+    std::string failure;
+    try {
+      const auto reply = co_await client_->exchange(request);
+      if (!stopped_) life_->answered(reply, clock_.now());
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    if (stopped_) co_return;
+    if (!failure.empty()) life_->failed(failure);
+    if (life_->troubled()) client_->next_server();
+    changed_();
+  }
+
+  asio::io_context& context_;
+  const ticket::Clock& clock_;
+  std::function<void()> changed_;
+  std::unique_ptr<PoolLife> life_;
+  std::unique_ptr<AgentClient> client_;
+  asio::steady_timer pause_;
+  bool stopped_ = false;
+  std::string last_failure_;
+};
+
+namespace {
+
+constexpr std::size_t ca_limit = 1 << 20;
+
+int group_number(const std::string& name) {
+  if (name.empty()) return -1;
+  const auto* group = ::getgrnam(name.c_str());
+  if (group == nullptr) throw std::runtime_error("no such group: " + name);
+  return static_cast<int>(group->gr_gid);
+}
+
+void change_group(const std::filesystem::path& path, int group) {
+  if (group >= 0 && ::chown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0) {
+    throw std::system_error(errno, std::generic_category(), "set the group of " + path.string());
+  }
+}
+
+// Servers of other users look for the ring in it.
+void make_ring_folder(const std::filesystem::path& folder) {
+  using std::filesystem::perms;
+  if (!std::filesystem::create_directories(folder)) return;
+  std::filesystem::permissions(folder, perms::owner_all | perms::group_read | perms::group_exec |
+                                           perms::others_read | perms::others_exec);
+}
+
+std::string read_ca(const std::filesystem::path& file) {
+  auto pem = read_file(file, ca_limit);
+  if (!pem) throw std::runtime_error(file.string() + ": no such file");
+  if (!ticket::crypto::parse_chain(*pem)) {
+    throw std::runtime_error(file.string() + ": no PEM certificates, or more than 8");
+  }
+  return *std::move(pem);
+}
+
+}  // namespace
+
+AgentSession::AgentSession(asio::io_context& context, const ticket::Clock& clock,
+                           AgentConfig config, const OpenRings& inherited,
+                           std::function<void()> changed)
+    : config_(std::move(config)), changed_(std::move(changed)) {
+  const auto ca = read_ca(config_.ca);
+  for (const auto& pool : config_.pools) {
+    runners_.push_back(make_runner(context, clock, pool, ca, inherited));
+  }
+}
+
+AgentSession::~AgentSession() = default;
+
+std::shared_ptr<PoolRunner> AgentSession::make_runner(asio::io_context& context,
+                                                      const ticket::Clock& clock,
+                                                      const AgentPool& pool, const std::string& ca,
+                                                      const OpenRings& inherited) {
+  auto identity = load_identity(pool.certificate, pool.key, pool.name);
+  auto client =
+      std::make_unique<AgentClient>(context.get_executor(), config_.servers, identity, ca);
+  const auto ring = open_ring(pool, inherited);
+  rings_.emplace(pool.ring, ring);
+  PoolLife::Settings settings{
+      .pool = pool.name,
+      .signer = config_.authority_key,
+      .state = config_.state_dir / pool.name,
+      .log = [](auto level, const std::string& text) { spdlog::log(level, "{}", text); }};
+  auto life = std::make_unique<PoolLife>(std::move(settings), std::move(identity), ring.writer);
+  return std::make_shared<PoolRunner>(context, clock, changed_, std::move(life), std::move(client));
+}
+
+OpenRing AgentSession::open_ring(const AgentPool& pool, const OpenRings& inherited) {
+  const auto group = group_number(pool.group);
+  make_ring_folder(pool.ring.parent_path());
+  auto counters = pool.ring;
+  ticket::ring::Counters::create(counters.replace_extension(".counters"), group);
+  const auto open = inherited.find(pool.ring);
+  if (open != inherited.end() && open->second.pool == pool.name) {
+    change_group(pool.ring, group);
+    return open->second;
+  }
+  return {pool.name, std::make_shared<ticket::ring::RingWriter>(pool.ring, pool.name, group)};
+}
+
+void AgentSession::start() {
+  for (const auto& runner : runners_) runner->start();
+}
+
+void AgentSession::stop() {
+  for (const auto& runner : runners_) runner->stop();
+}
+
+void AgentSession::tick() {
+  for (const auto& runner : runners_) runner->tick();
+}
+
+bool AgentSession::settled() const {
+  for (const auto& runner : runners_) {
+    if (!runner->settled()) return false;
+  }
+  return true;
+}
+
+}  // namespace keyd

@@ -1,0 +1,58 @@
+// One configuration of the agent at work: for each pool a life, a connection to
+// keyd, and a timer. A reload makes another session and ends this one.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "config.hpp"
+#include "ring/ring_file.hpp"
+
+namespace keyd {
+
+class PoolRunner;
+
+// A ring file has one writer, so a reload hands it on.
+struct OpenRing {
+  std::string pool;
+  std::shared_ptr<ticket::ring::RingWriter> writer;
+};
+using OpenRings = std::map<std::filesystem::path, OpenRing>;
+
+class AgentSession {
+ public:
+  // Reads certificates and state, opens or takes over ring files; nothing runs
+  // and no ring changes yet. Throws std::runtime_error naming what is wrong.
+  // `clock` must outlive it; `changed` is called when settled() may have changed.
+  AgentSession(boost::asio::io_context& context, const ticket::Clock& clock, AgentConfig config,
+               const OpenRings& inherited, std::function<void()> changed);
+  ~AgentSession();
+
+  void start();  // publishes what is stored, then asks keyd
+  void stop();
+  void tick();  // at least once a second
+
+  // Each pool has a ring, or has asked keyd once.
+  bool settled() const;
+  const OpenRings& rings() const { return rings_; }
+  const AgentConfig& config() const { return config_; }
+
+ private:
+  std::shared_ptr<PoolRunner> make_runner(boost::asio::io_context& context,
+                                          const ticket::Clock& clock, const AgentPool& pool,
+                                          const std::string& ca, const OpenRings& inherited);
+  OpenRing open_ring(const AgentPool& pool, const OpenRings& inherited);
+
+  AgentConfig config_;
+  std::function<void()> changed_;
+  OpenRings rings_;
+  std::vector<std::shared_ptr<PoolRunner>> runners_;
+};
+
+}  // namespace keyd

@@ -1,0 +1,130 @@
+// The keeper's mind: makes the epochs of each pool on schedule, stores them,
+// and only then seals and publishes them; lets members enrol. No clock, no
+// socket, no file of its own.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <set>
+
+#include "config.hpp"
+#include "crypto/signature.hpp"
+#include "messages.hpp"
+#include "peer.hpp"
+#include "ring/rotation.hpp"
+#include "state.hpp"
+#include "store.hpp"
+
+namespace keyd {
+
+struct PoolSetup {
+  PoolConfig config;
+  std::string members_ca;  // content of the file
+};
+
+// Where what the authority has to say goes: the front, or a test.
+class Publisher {
+ public:
+  virtual ~Publisher() = default;
+  virtual void publish(Publish generation) = 0;
+  virtual void add_wrap(AddWrap wrap) = 0;
+  virtual void enrolled(Enrolled answer) = 0;
+};
+
+struct AuthorityKeys {
+  ticket::crypto::SignerSeed signer;
+  StateKey state;
+};
+
+// One thread. Changes are drafted on a copy of the state; the copy becomes the
+// state, and is told to anybody, once the store has it. One store at a time:
+// what comes meanwhile waits for the next draft.
+class Authority {
+ public:
+  // `store` and `publisher` must outlive it.
+  Authority(AuthorityKeys keys, KeeperState state, StateStore& store, Publisher& publisher);
+  ~Authority();
+
+  // Takes over these pools and policies and publishes what stands for them. A
+  // pool that is no longer among them keeps its numbers; its keys go as they
+  // expire. tend() then does what changed.
+  void configure(std::vector<PoolSetup> pools, ticket::Moment now);
+
+  // Does what is due. Call it at next(), and after any of the calls below.
+  void tend(ticket::Moment now);
+  ticket::sys_seconds next() const;
+
+  // Answered through Publisher::enrolled, now or after a later tend().
+  void enrol(Enrol request);
+  void seen(const Seen& member, ticket::Moment now);
+  // `done` gets the answer of the admin socket.
+  using Answer = std::function<void(nlohmann::json)>;
+  void rotate(const std::string& pool, Answer done);  // done by the next tend()
+
+  // Answers of the admin socket; an empty `pool` means all.
+  nlohmann::json pools(ticket::Moment now) const;
+  nlohmann::json status(const std::string& pool, ticket::Moment now) const;
+  // Every pool has a generation that was published.
+  bool ready() const;
+
+ private:
+  struct Sighting {
+    std::uint64_t applied = 0;
+    ticket::sys_seconds at;
+    std::string address;
+  };
+  struct Pool {  // what is known of a configured pool beside its state
+    PoolSetup setup;
+    std::map<std::string, Sighting> sightings;  // by member; enrolled ones only
+    ticket::sys_seconds next;                   // when the schedule wants to be asked again
+    bool inherited = true;   // its generation was made before this process began
+    bool overtaken = false;  // a member has applied a newer one: the state is an old backup
+  };
+  struct Draft;
+  struct Rotation {
+    std::string pool;
+    Answer done;
+    ticket::sys_seconds at;  // when it was drafted
+  };
+
+  void draft_rotations(Draft& draft, ticket::Moment now);
+  void drop_expired(Draft& draft, ticket::Moment now) const;
+  void draft_enrolments(Draft& draft, ticket::Moment now);
+  std::string enrol_into(Draft& draft, const Enrol& request, ticket::Moment now);
+  void draft_plan(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
+  void draft_generation(Draft& draft, PoolState& state, const Pool& pool,
+                        std::vector<ticket::ring::Epoch> epochs, ticket::Moment now) const;
+  void commit(ticket::Moment now);
+  void stored(const std::string& problem, ticket::Moment now);
+  void succeed(Draft& draft);
+  void answer(const Draft& draft);
+  void fail(Draft& draft, const std::string& problem, ticket::Moment now);
+  void publish(const PoolState& state);
+  void add_wrap(const PoolState& state, const std::string& member);
+
+  ticket::ring::Readiness readiness(const PoolState& state, const Pool& pool,
+                                    ticket::Moment now) const;
+  std::vector<std::string> alarms(const PoolState& state, const Pool& pool,
+                                  ticket::Moment now) const;
+  const ticket::ring::Epoch* sealing(const PoolState& state, const Pool& pool,
+                                     ticket::Moment now) const;
+  nlohmann::json describe(const PoolState& state, const Pool& pool, ticket::Moment now) const;
+
+  AuthorityKeys keys_;
+  ticket::crypto::SignerPublic signer_public_;
+  KeeperState state_;  // as stored
+  StateStore& store_;
+  Publisher& publisher_;
+  std::map<std::string, Pool> pools_;
+  std::vector<PoolRules> rules_;
+
+  std::unique_ptr<Draft> draft_;  // being stored
+  std::deque<Enrol> enrolments_;
+  std::deque<Rotation> rotations_;
+  std::string store_problem_;
+  ticket::sys_seconds store_problem_since_, retry_at_;
+};
+
+}  // namespace keyd

@@ -1,0 +1,128 @@
+// What the authority says of itself on the admin socket (docs/formats.md).
+#include <nlohmann/json.hpp>
+
+#include "authority.hpp"
+#include "feed/bundle.hpp"
+#include "version.hpp"
+
+namespace keyd {
+
+using namespace ticket;
+using nlohmann::json;
+
+namespace {
+
+std::int64_t unix_seconds(sys_seconds time) { return time.time_since_epoch().count(); }
+
+json policy_json(const ring::Policy& policy) {
+  return {{"rotate_every", policy.rotate_every.count()},
+          {"lifetime", policy.lifetime.count()},
+          {"publish_ahead", policy.publish_ahead.count()},
+          {"stretch", policy.stretch.count()},
+          {"lineage", policy.lineage.count()}};
+}
+
+// An epoch that stretches is "opening" by its own clock, but it is what seals.
+json epoch_json(const ring::Epoch& epoch, const ring::Epoch* sealing, Moment now) {
+  const auto state = &epoch == sealing ? ring::EpochState::sealing : epoch.state(now);
+  return {{"number", epoch.number},
+          {"id", hex(epoch.id)},
+          {"made", unix_seconds(epoch.made)},
+          {"seals_from", unix_seconds(epoch.seals_from)},
+          {"seals_until", unix_seconds(epoch.seals_until)},
+          {"opens_until", unix_seconds(epoch.opens_until)},
+          {"burned", epoch.burned},
+          {"state", ring::to_text(state)}};
+}
+
+}  // namespace
+
+const ring::Epoch* Authority::sealing(const PoolState& state, const Pool& pool, Moment now) const {
+  return ring::sealing_epoch(state.epochs, pool.setup.config.policy.stretch, now);
+}
+
+json Authority::pools(Moment now) const {
+  auto list = json::array();
+  for (const auto& [name, pool] : pools_) {
+    const auto* state = state_.pool(name);
+    const auto* epoch = state == nullptr ? nullptr : sealing(*state, pool, now);
+    list.push_back({{"name", name},
+                    {"generation", state == nullptr ? 0 : state->generation},
+                    {"members", state == nullptr ? 0 : state->members.size()},
+                    {"epochs", state == nullptr ? 0 : state->epochs.size()},
+                    {"sealing", epoch == nullptr ? 0 : epoch->number}});
+  }
+  return {{"ok", true}, {"pools", std::move(list)}};
+}
+
+json Authority::status(const std::string& pool, Moment now) const {
+  if (!pool.empty() && !pools_.contains(pool)) {
+    return {{"ok", false}, {"error", "no pool is called '" + pool + "'"}};
+  }
+  auto list = json::array();
+  for (const auto& [name, known] : pools_) {
+    if (!pool.empty() && name != pool) continue;
+    PoolState nothing;
+    nothing.name = name;
+    const auto* state = state_.pool(name);
+    list.push_back(describe(state == nullptr ? nothing : *state, known, now));
+  }
+  return {{"ok", true},
+          {"version", version},
+          {"now", unix_seconds(now.latest)},
+          {"pools", std::move(list)}};
+}
+
+json Authority::describe(const PoolState& state, const Pool& pool, Moment now) const {
+  auto epochs = json::array();
+  const auto* seals = sealing(state, pool, now);
+  for (const auto& epoch : state.epochs) epochs.push_back(epoch_json(epoch, seals, now));
+
+  auto members = json::array();
+  for (const auto& member : state.members) {
+    const auto found = pool.sightings.find(member.name);
+    const auto sighting = found == pool.sightings.end() ? Sighting{} : found->second;
+    members.push_back({{"number", member.number},
+                       {"name", member.name},
+                       {"enrolled_at", unix_seconds(member.enrolled_at)},
+                       {"last_seen", unix_seconds(sighting.at)},
+                       {"applied", sighting.applied},
+                       {"address", sighting.address}});
+  }
+  const auto manifest = feed::parse_manifest(state.manifest);
+  return {{"name", state.name},
+          {"generation", state.generation},
+          {"issued_at", manifest ? unix_seconds(manifest->issued_at) : 0},
+          {"not_after", manifest ? unix_seconds(manifest->not_after) : 0},
+          {"policy", policy_json(pool.setup.config.policy)},
+          {"epochs", std::move(epochs)},
+          {"members", std::move(members)},
+          {"alarms", alarms(state, pool, now)}};
+}
+
+std::vector<std::string> Authority::alarms(const PoolState& state, const Pool& pool,
+                                           Moment now) const {
+  std::vector<std::string> texts;
+  if (!store_problem_.empty()) {
+    texts.push_back(store_problem_ + " (since " +
+                    ring::to_text(now.steady - store_problem_since_) +
+                    "): the old generation stands, nothing new is published");
+  }
+  if (sealing(state, pool, now) == nullptr) {
+    texts.push_back("no epoch seals: the members send no tickets");
+  }
+  if (pool.overtaken) {
+    texts.push_back("members have applied a newer generation: the state is an old backup");
+  }
+  return texts;
+}
+
+bool Authority::ready() const {
+  for (const auto& [name, pool] : pools_) {
+    const auto* state = state_.pool(name);
+    if (state == nullptr || state->generation == 0) return false;
+  }
+  return true;
+}
+
+}  // namespace keyd

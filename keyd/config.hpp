@@ -1,0 +1,83 @@
+// keyd's configuration files, read whole or not at all. Paths are relative to
+// the folder of the file. Every message names file, line, field and what is
+// allowed.
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "crypto/signature.hpp"
+#include "ring/policy.hpp"
+
+namespace keyd {
+
+struct ConfigError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Address {  // of a listener or a server
+  std::string host;
+  std::string port;
+};
+
+// Which foreign certificate is which member: exactly one of the three is set.
+struct MemberRule {
+  std::string member;
+  std::string fingerprint;  // "sha256:..."
+  std::string subject;      // RFC 2253
+  std::string san;          // "DNS:web1.example.org"
+};
+
+struct PoolConfig {
+  std::string name;
+  std::filesystem::path members_ca;
+  ticket::ring::Policy policy;
+  std::vector<MemberRule> rules;
+};
+
+struct AuthorityConfig {
+  std::filesystem::path file;
+  std::vector<Address> listen;
+  std::filesystem::path certificate, key;  // TLS, role ticket:keyd
+  std::filesystem::path clients_ca;        // who may connect; default: every pool's members_ca
+  std::filesystem::path signing_key;       // Ed25519 seed, base64url
+  std::filesystem::path state;
+  std::string state_key;                 // a path, "credential:NAME" or "passphrase:FILE"
+  std::filesystem::path admin;           // Unix socket
+  std::vector<std::string> admin_users;  // beside root and keyd's own user
+  std::string seccomp = "kill";          // kill, errno, off
+  std::string log_level = "info";        // error, warning, info, debug
+  std::vector<PoolConfig> pools;
+};
+
+struct AgentPool {
+  std::string name;
+  std::filesystem::path certificate, key;  // role ticket:member:POOL:NAME, or by rule
+  std::filesystem::path ring;              // the counters file stands beside it
+  std::string group;                       // of ring and counters; empty = as it comes
+};
+
+struct AgentConfig {
+  std::filesystem::path file;
+  std::vector<Address> servers;
+  std::filesystem::path ca;                      // of keyd's certificate
+  ticket::crypto::SignerPublic authority_key{};  // whose bundles to believe
+  std::filesystem::path state_dir;
+  std::string log_level = "info";
+  std::vector<AgentPool> pools;
+};
+
+// Each throws ConfigError: "FILE:LINE: [section] field: what is wrong; what is
+// allowed". What they return is complete: files named in it were there and
+// readable, names and users exist, paths are absolute, policies possible.
+AuthorityConfig read_authority_config(const std::filesystem::path& file);
+AgentConfig read_agent_config(const std::filesystem::path& file);
+
+// Which of the two a file is, by its [authority] or [agent]; ConfigError when it
+// has neither or both.
+enum class ConfigKind { authority, agent };
+ConfigKind detect(const std::filesystem::path& file);
+
+}  // namespace keyd

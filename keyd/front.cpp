@@ -1,0 +1,209 @@
+#include "front.hpp"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "keeper_link.hpp"
+#include "log.hpp"
+#include "process.hpp"
+#include "session.hpp"
+#include "tls_context.hpp"
+
+namespace keyd {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using namespace std::chrono_literals;
+constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+
+constexpr std::size_t most_strangers = 512;   // DESIGN, section 5
+constexpr auto report_every = 15s;            // "seen in the last minute", with room to spare
+constexpr std::size_t most_in_one_report = 1000;
+constexpr auto last_answers = 300ms;          // what a stopping front still waits for
+
+std::shared_ptr<const FrontConfig> make_config(const Setup& setup) {
+  auto config = std::make_shared<FrontConfig>();
+  config->tls = make_tls_context(setup.certificate, setup.key, setup.clients_ca);
+  config->pools = setup.pools;
+  for (const auto& pool : setup.pools) config->rules.push_back({pool.name, pool.rules});
+  return config;
+}
+
+std::string text_of(const tcp::endpoint& endpoint) {
+  const auto address = endpoint.address().to_string();
+  const auto host = endpoint.address().is_v6() ? "[" + address + "]" : address;
+  return host + ":" + std::to_string(endpoint.port());
+}
+
+tcp::acceptor listen_at(asio::io_context& context, const Address& address) {
+  try {
+    tcp::resolver resolver(context);
+    const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive);
+    return tcp::acceptor(context, *found.begin(), /*reuse_addr=*/true);
+  } catch (const boost::system::system_error& problem) {
+    throw std::runtime_error("cannot listen on " + address.host + ":" + address.port + ": " +
+                             problem.code().message());
+  }
+}
+
+}  // namespace
+
+void Front::set_up(const Setup& setup) {
+  auto config = make_config(setup);
+  if (acceptors_.empty()) listen(setup);
+  setup_ = setup;
+  config_ = std::move(config);
+  set_log_level(setup.log_level);
+}
+
+void Front::reload_certificate() {
+  try {
+    config_ = make_config(setup_);
+    spdlog::info("certificate and key were read again");
+  } catch (const std::exception& problem) {
+    spdlog::error("certificate and key stay as they were: {}", problem.what());
+  }
+}
+
+void Front::listen(const Setup& setup) {
+  std::list<tcp::acceptor> acceptors;
+  for (const auto& address : setup.listen) acceptors.push_back(listen_at(context_, address));
+  acceptors_ = std::move(acceptors);
+  for (auto& acceptor : acceptors_) asio::co_spawn(context_, accept(acceptor), asio::detached);
+  asio::co_spawn(context_, report_held(), asio::detached);
+}
+
+std::vector<std::string> Front::endpoints() const {
+  std::vector<std::string> texts;
+  for (const auto& acceptor : acceptors_) texts.push_back(text_of(acceptor.local_endpoint()));
+  return texts;
+}
+
+asio::awaitable<void> Front::accept(tcp::acceptor& acceptor) {
+  asio::steady_timer pause(context_);
+  while (!stopping_) {
+    auto [error, socket] = co_await acceptor.async_accept(as_result);
+    if (stopping_) co_return;
+    if (!error) {
+      start_session(*this, std::move(socket));
+      continue;
+    }
+    spdlog::warn("a connection could not be accepted: {}", error.message());
+    pause.expires_after(100ms);  // no descriptor is free: it would fail again at once
+    co_await pause.async_wait(as_result);
+  }
+}
+
+Front::Strangers::iterator Front::admit(std::function<void()> close) {
+  if (strangers_.size() >= most_strangers) strangers_.front()();
+  return strangers_.insert(strangers_.end(), std::move(close));
+}
+
+Front::LongPolls::iterator Front::hold(LongPoll poll) {
+  return long_polls_.insert(long_polls_.end(), std::move(poll));
+}
+
+void Front::changed(const std::string& pool) {
+  const auto* known = upstream_->pool(pool);
+  for (const auto& poll : long_polls_) {
+    if (poll.member.pool == pool && poll.after < known->generation) poll.wake->cancel();
+  }
+}
+
+asio::awaitable<void> Front::report_held() {
+  asio::steady_timer timer(context_);
+  while (!stopping_) {
+    timer.expires_after(report_every);
+    co_await timer.async_wait(as_result);
+    SeenList report;
+    for (const auto& poll : long_polls_) {
+      report.members.push_back(poll.member);
+      if (report.members.size() == most_in_one_report) upstream_->seen(std::exchange(report, {}));
+    }
+    if (!report.members.empty()) upstream_->seen(std::move(report));
+  }
+}
+
+void Front::stop() {
+  stopping_ = true;
+  for (auto& acceptor : acceptors_) acceptor.close();
+  for (const auto& poll : long_polls_) poll.wake->cancel();
+}
+
+// ---- the process
+
+namespace {
+
+// Whoever ends the service ends the keeper, who then tells us; signals that
+// systemd sends to all processes at once are not for us.
+void ignore_endings() {
+  for (const int signal : {SIGTERM, SIGINT, SIGPIPE}) ::signal(signal, SIG_IGN);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+asio::awaitable<void> reload_on_hangup(asio::io_context& context, Front& front) {
+  asio::signal_set hangups(context, SIGHUP);
+  for (;;) {
+    const auto [error, signal] = co_await hangups.async_wait(as_result);
+    if (error) co_return;
+    if (front.config()) front.reload_certificate();
+  }
+}
+
+SetUp answer_setup(Front& front, const Setup& setup) {
+  try {
+    front.set_up(setup);
+    return {{}, front.endpoints()};
+  } catch (const std::exception& problem) {
+    return {problem.what(), {}};
+  }
+}
+
+}  // namespace
+
+int run_front(int socket) {
+  harden_process();
+  ignore_endings();
+  raise_descriptor_limit();
+  start_log("front", "info");
+
+  int status = 0;
+  asio::io_context context(1);
+  Front front(context);
+  asio::steady_timer farewell(context);
+  KeeperLink::Events events;
+  events.set_up = [&](const Setup& setup) { return answer_setup(front, setup); };
+  events.changed = [&](const std::string& pool) { front.changed(pool); };
+  events.stop = [&] {
+    front.stop();
+    farewell.expires_after(last_answers);
+    farewell.async_wait([&](const auto&) { context.stop(); });
+  };
+  events.lost = [&](const std::string& why) {
+    spdlog::debug("{}", why);
+    status = 1;
+    context.stop();
+  };
+  KeeperLink keeper(context, socket, std::move(events));
+  front.serve(keeper);
+  asio::co_spawn(context, reload_on_hangup(context, front), asio::detached);
+  context.run();
+  std::quick_exit(status);  // coroutines still hold what the destructors would take away
+}
+
+}  // namespace keyd

@@ -1,0 +1,83 @@
+// The process that talks: listeners, connections, who waits for what. It holds
+// no secret of any pool.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <list>
+#include <memory>
+
+#include "base/clock.hpp"
+#include "peer.hpp"
+#include "upstream.hpp"
+
+namespace keyd {
+
+// What connections go by: replaced as a whole, so one that has begun keeps its own.
+struct FrontConfig {
+  std::shared_ptr<boost::asio::ssl::context> tls;
+  std::vector<FrontPool> pools;
+  std::vector<PoolRules> rules;
+};
+
+// One thread: that of the event loop.
+class Front {
+ public:
+  using Strangers = std::list<std::function<void()>>;
+  struct LongPoll {
+    Seen member;
+    std::uint64_t after;  // it waits for a generation above this
+    boost::asio::steady_timer* wake;
+  };
+  using LongPolls = std::list<LongPoll>;
+
+  explicit Front(boost::asio::io_context& context) : context_(context) {}
+
+  // Takes over a configuration, or throws std::runtime_error and stays as it was.
+  // Listens where the first one says.
+  void set_up(const Setup& setup);
+  // Certificate and key from their files again; what is wrong goes to the log.
+  void reload_certificate();
+  std::vector<std::string> endpoints() const;
+  void serve(Upstream& upstream) { upstream_ = &upstream; }
+  // No new connections; those that wait are answered.
+  void stop();
+
+  std::shared_ptr<const FrontConfig> config() const { return config_; }
+  Upstream& upstream() { return *upstream_; }
+  ticket::Moment now() const { return clock_.now(); }
+
+  // Connections that have not shown an accepted certificate: few, the oldest
+  // closed first, by the function given here.
+  Strangers::iterator admit(std::function<void()> close);
+  void proven(Strangers::iterator stranger) { strangers_.erase(stranger); }
+
+  // Members that wait for a pool's next generation: woken by changed(), and
+  // reported as seen as long as they wait.
+  LongPolls::iterator hold(LongPoll poll);
+  void release(LongPolls::iterator poll) { long_polls_.erase(poll); }
+  void changed(const std::string& pool);
+
+ private:
+  void listen(const Setup& setup);
+  boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor& acceptor);
+  boost::asio::awaitable<void> report_held();
+
+  boost::asio::io_context& context_;
+  ticket::SystemClock clock_;
+  Upstream* upstream_ = nullptr;
+  Setup setup_;
+  std::shared_ptr<const FrontConfig> config_;
+  std::list<boost::asio::ip::tcp::acceptor> acceptors_;
+  Strangers strangers_;
+  LongPolls long_polls_;
+  bool stopping_ = false;
+};
+
+// The whole process, its keeper behind `socket`. Returns the exit status.
+int run_front(int socket);
+
+}  // namespace keyd

@@ -1,0 +1,310 @@
+#include "keeper.hpp"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "admin.hpp"
+#include "atomic_file.hpp"
+#include "authority.hpp"
+#include "file_store.hpp"
+#include "front_process.hpp"
+#include "key_file.hpp"
+#include "log.hpp"
+#include "process.hpp"
+#include "seccomp.hpp"
+#include "state_key.hpp"
+
+namespace keyd {
+
+using namespace ticket;
+using nlohmann::json;
+using ring::Fd;
+
+namespace {
+
+constexpr std::size_t largest_ca = std::size_t{1} << 20;
+
+// Everything that a configuration means, its CA files read.
+struct Plan {
+  AuthorityConfig config;
+  Setup front;
+  std::vector<PoolSetup> pools;
+};
+
+std::string read_ca(const std::filesystem::path& path) {
+  const auto content = read_file(path, largest_ca);
+  if (!content) throw ConfigError(path.string() + ": no such file");
+  return *content;
+}
+
+Plan read_plan(const std::filesystem::path& file) {
+  Plan plan{read_authority_config(file), {}, {}};
+  const auto& config = plan.config;
+  plan.front = {config.listen, config.certificate, config.key, {}, config.log_level, {}};
+  for (const auto& pool : config.pools) {
+    auto ca = read_ca(pool.members_ca);
+    if (config.clients_ca.empty()) plan.front.clients_ca += ca + "\n";
+    plan.front.pools.push_back({pool.name, ca, pool.rules});
+    plan.pools.push_back({pool, std::move(ca)});
+  }
+  if (!config.clients_ca.empty()) plan.front.clients_ca = read_ca(config.clients_ca);
+  return plan;
+}
+
+// What a running keeper cannot take over.
+std::string fixed_settings(const AuthorityConfig& config) {
+  std::string text = config.state.string() + "|" + config.state_key + "|" + config.admin.string() +
+                     "|" + config.signing_key.string() + "|" + config.seccomp;
+  for (const auto& address : config.listen) text += "|" + address.host + ":" + address.port;
+  for (const auto& user : config.admin_users) text += "|" + user;
+  return text;
+}
+
+Fd open_signals() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&wanted, signal);
+  ::sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  Fd signals(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) throw std::system_error(errno, std::generic_category(), "signalfd");
+  return signals;
+}
+
+struct Secrets {
+  AuthorityKeys keys;
+  KeeperState state;
+};
+
+Secrets read_secrets(const AuthorityConfig& config, StateStore& store) {
+  StateStore::Loaded loaded;
+  store.load([&](StateStore::Loaded found) { loaded = std::move(found); });
+  if (!loaded.problem.empty()) throw std::runtime_error(loaded.problem);
+  std::optional<StateHead> head;
+  if (loaded.blob) {
+    const auto parsed = parse_state_head(*loaded.blob);
+    if (!parsed) {
+      throw std::runtime_error(config.state.string() +
+                               ": this is no state file, or a torn one; put a copy in its place");
+    }
+    head = *parsed;
+  }
+  Secrets secrets{{read_key_file(config.signing_key), load_state_key(config.state_key, head)}, {}};
+  if (!loaded.blob) {
+    spdlog::warn("no state at {}: beginning anew", config.state.string());
+    return secrets;
+  }
+  auto opened = open_state(secrets.keys.state, *loaded.blob);
+  if (!opened) {
+    throw std::runtime_error(config.state.string() + ": " +
+                             (opened.error() == Rejection::forged
+                                  ? "sealed under another key than state_key, or altered"
+                                  : "written by another version of keyd"));
+  }
+  secrets.state = std::move(*opened);
+  return secrets;
+}
+
+class Keeper : public Publisher {
+ public:
+  Keeper(Plan plan, std::filesystem::path port_file);
+  int run();
+
+ private:
+  void publish(Publish generation) override { front_.send(generation); }
+  void add_wrap(AddWrap wrap) override { front_.send(wrap); }
+  void enrolled(Enrolled answer) override { front_.send(answer); }
+
+  void handle_signals();
+  void reload();
+  void heard(const ToKeeper& message);
+  void set_up(const SetUp& answer);
+  void announce();
+  void order(std::uint64_t connection, const json& request);
+  int poll_timeout() const;
+  void turn();
+
+  Fd signals_ = open_signals();
+  FrontProcess front_;  // before any secret is read
+  Plan plan_;
+  std::filesystem::path port_file_;
+  FileStore store_;
+  Authority authority_;
+  AdminSocket admin_;
+  Notifier notifier_;
+  SystemClock clock_;
+  std::unique_ptr<Plan> pending_;  // sent to the front, not answered yet
+  std::vector<std::string> endpoints_;
+  bool announced_ = false;
+  bool stopping_ = false;
+};
+
+// The secrets die with the statement that hands them on.
+Authority make_authority(const AuthorityConfig& config, StateStore& store, Publisher& publisher) {
+  auto secrets = read_secrets(config, store);
+  return {std::move(secrets.keys), std::move(secrets.state), store, publisher};
+}
+
+Keeper::Keeper(Plan plan, std::filesystem::path port_file)
+    : plan_(std::move(plan)),
+      port_file_(std::move(port_file)),
+      store_(plan_.config.state),
+      authority_(make_authority(plan_.config, store_, *this)),
+      admin_(plan_.config.admin, admin_user_ids(plan_.config.admin_users),
+             [this](std::uint64_t connection, const json& request) {
+               order(connection, request);
+             }) {
+  if (const auto problem = lock_memory()) spdlog::warn("{}", *problem);
+  restrict_system_calls(plan_.config.seccomp);
+}
+
+int Keeper::run() {
+  front_.send(plan_.front);
+  pending_ = std::make_unique<Plan>(plan_);
+  try {
+    while (!stopping_) turn();
+  } catch (const ChannelError& problem) {
+    spdlog::error("{}", problem.what());
+    return 1;
+  }
+  notifier_.stopping();
+  front_.send(Stop{});
+  spdlog::info("stopped");
+  return 0;
+}
+
+void Keeper::turn() {
+  std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}, front_.interest()};
+  admin_.add_interests(polled);
+  if (::poll(polled.data(), polled.size(), poll_timeout()) < 0 && errno != EINTR) {
+    throw std::system_error(errno, std::generic_category(), "poll");
+  }
+  if (polled[0].revents != 0) handle_signals();
+  if (polled[1].revents != 0) {
+    for (const auto& message : front_.handle(polled[1].revents)) heard(message);
+  }
+  admin_.handle(polled);
+  const auto now = clock_.now();
+  if (endpoints_.empty() || authority_.next() > now.steady) return;
+  authority_.tend(now);
+  if (!announced_) announce();
+}
+
+// Near the time it looks often: the clock counts whole seconds.
+int Keeper::poll_timeout() const {
+  if (endpoints_.empty()) return -1;
+  const auto now = clock_.now().steady;
+  const auto next = authority_.next();
+  if (next <= now) return 0;
+  if (next <= now + seconds(2)) return 100;
+  return static_cast<int>(std::min<std::int64_t>((next - now).count() - 1, 30)) * 1000;
+}
+
+void Keeper::handle_signals() {
+  signalfd_siginfo signal{};
+  while (::read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+    if (signal.ssi_signo == SIGHUP) {
+      reload();
+    } else {
+      stopping_ = true;
+    }
+  }
+}
+
+void Keeper::reload() {
+  notifier_.reloading();
+  try {
+    auto plan = read_plan(plan_.config.file);
+    if (fixed_settings(plan.config) != fixed_settings(plan_.config)) {
+      spdlog::warn("listen, state, state_key, signing_key, admin, admin_users and seccomp are "
+                   "taken over at the next start only");
+    }
+    front_.send(plan.front);
+    pending_ = std::make_unique<Plan>(std::move(plan));
+  } catch (const ChannelError&) {
+    throw;
+  } catch (const std::exception& problem) {
+    spdlog::error("the configuration stays as it was: {}", problem.what());
+    notifier_.ready();
+  }
+}
+
+void Keeper::heard(const ToKeeper& message) {
+  if (const auto* answer = std::get_if<SetUp>(&message)) return set_up(*answer);
+  if (const auto* request = std::get_if<Enrol>(&message)) return authority_.enrol(*request);
+  const auto now = clock_.now();
+  for (const auto& member : std::get<SeenList>(message).members) authority_.seen(member, now);
+}
+
+void Keeper::set_up(const SetUp& answer) {
+  const auto plan = std::move(pending_);
+  if (!plan) throw ChannelError("the front answers what it was not asked");
+  const bool first = endpoints_.empty();
+  if (!answer.error.empty() && first) throw ChannelError(answer.error);
+  if (!answer.error.empty()) {
+    spdlog::error("the configuration stays as it was: {}", answer.error);
+    return notifier_.ready();
+  }
+  if (first) endpoints_ = answer.endpoints;
+  plan_ = std::move(*plan);
+  set_log_level(plan_.config.log_level);
+  authority_.configure(plan_.pools, clock_.now());
+  if (first) return;
+  spdlog::info("the configuration was taken over");
+  notifier_.ready();
+}
+
+// Once every pool has something to serve.
+void Keeper::announce() {
+  if (!authority_.ready()) return;
+  announced_ = true;
+  if (!port_file_.empty()) {
+    const auto& endpoint = endpoints_.front();
+    const auto port = endpoint.substr(endpoint.rfind(':') + 1) + "\n";
+    write_atomically(port_file_, as_bytes(port), 0644);
+  }
+  spdlog::info("ready: listening on {}", fmt::join(endpoints_, ", "));
+  notifier_.ready();
+}
+
+void Keeper::order(std::uint64_t connection, const json& request) {
+  const auto command = request.at("command").get<std::string>();
+  const auto pool = request.value("pool", std::string());
+  const auto now = clock_.now();
+  if (command == "pools") return admin_.answer(connection, authority_.pools(now));
+  if (command == "status") return admin_.answer(connection, authority_.status(pool, now));
+  if (command == "rotate") {
+    return authority_.rotate(
+        pool, [this, connection](const json& answer) { admin_.answer(connection, answer); });
+  }
+  admin_.answer(connection,
+                {{"ok", false},
+                 {"error", "unknown command; known are pools, status and rotate"}});
+}
+
+}  // namespace
+
+int run_authority(const std::filesystem::path& config_file,
+                  const std::filesystem::path& port_file) {
+  harden_process();
+  start_log("keeper", "info");
+  try {
+    auto plan = read_plan(config_file);
+    set_log_level(plan.config.log_level);
+    return Keeper(std::move(plan), port_file).run();
+  } catch (const ConfigError& problem) {
+    spdlog::error("{}", problem.what());
+    return 2;
+  } catch (const std::exception& problem) {
+    spdlog::error("{}", problem.what());
+    return 1;
+  }
+}
+
+}  // namespace keyd

@@ -1,0 +1,103 @@
+// What keeper and front say to each other over their socketpair. Only ciphertext
+// and public data cross: a front that was taken over learns no key here, and can
+// order nothing that a member could not ask for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "channel.hpp"
+#include "config.hpp"
+
+namespace keyd {
+
+// ---- keeper to front
+
+struct FrontPool {
+  std::string name;
+  std::string members_ca;  // PEM
+  std::vector<MemberRule> rules;
+};
+
+// The whole configuration of a front: takes effect as one, or not at all.
+struct Setup {
+  std::vector<Address> listen;  // only the first Setup's is used
+  std::string certificate, key;  // paths: the front reads its own TLS key
+  std::string clients_ca;        // PEM
+  std::string log_level;
+  std::vector<FrontPool> pools;
+};
+
+struct MemberWrap {
+  std::string member;
+  std::uint16_t number = 0;
+  std::string wrap;  // base64url of a sealed box
+};
+
+// A new generation of a pool, for everybody.
+struct Publish {
+  std::string pool;
+  std::uint64_t generation = 0;
+  std::string bundle;  // the HTTP body
+  std::vector<MemberWrap> wraps;
+};
+
+// One more member of the generation that stands.
+struct AddWrap {
+  std::string pool;
+  std::uint64_t generation = 0;
+  MemberWrap wrap;
+};
+
+// The answer to an Enrol; the wrap was sent before it.
+struct Enrolled {
+  std::uint64_t id = 0;
+  int status = 200;  // as HTTP: 200, 403 refused, 404 no such pool, 503 try again
+  std::uint16_t member = 0;
+  std::uint64_t generation = 0;
+  std::string error;
+};
+
+struct Stop {};
+
+// ---- front to keeper
+
+// The answer to a Setup.
+struct SetUp {
+  std::string error;                   // empty: done
+  std::vector<std::string> endpoints;  // "HOST:PORT" as bound
+};
+
+struct Enrol {
+  std::uint64_t id = 0;
+  std::string pool;
+  std::string chain;        // PEM, leaf first
+  std::string sealing_key;  // base64url
+  std::int64_t time = 0;    // Unix seconds
+  std::string signature;    // base64url
+  std::string address;      // of the peer, for the log
+};
+
+// A member spoke to the front just now, or still holds a long poll.
+struct Seen {
+  std::string pool, member;
+  std::uint64_t applied = 0;  // the generation that it runs on
+  std::string address;
+};
+
+struct SeenList {
+  std::vector<Seen> members;
+};
+
+using ToFront = std::variant<Setup, Publish, AddWrap, Enrolled, Stop>;
+using ToKeeper = std::variant<SetUp, Enrol, SeenList>;
+
+std::string write_message(const ToFront& message);
+std::string write_message(const ToKeeper& message);
+// Throw ChannelError.
+ToFront parse_to_front(std::string_view text);
+ToKeeper parse_to_keeper(std::string_view text);
+
+}  // namespace keyd

@@ -1,0 +1,86 @@
+#include "process.hpp"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <system_error>
+
+namespace keyd {
+
+namespace {
+
+// sodium_malloc spends 4 pages on each secret; a keeper of a few pools needs this.
+constexpr rlim_t enough_for_secrets = rlim_t{8} << 20;
+
+std::string limit_text(rlim_t limit) {
+  return limit == RLIM_INFINITY ? "unlimited" : std::to_string(limit >> 10) + " KiB";
+}
+
+}  // namespace
+
+void harden_process() {
+  ::umask(077);
+  const rlimit none{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &none) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    throw std::system_error(errno, std::generic_category(), "cannot forbid core dumps");
+  }
+}
+
+std::optional<std::string> lock_memory() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_MEMLOCK, &limit);
+  // MCL_FUTURE under a limit would turn a later allocation into a crash.
+  if (limit.rlim_cur == RLIM_INFINITY) {
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return std::nullopt;
+    return std::string("memory is not locked: mlockall: ") + std::strerror(errno);
+  }
+  return "only " + limit_text(limit.rlim_cur) + " of memory can be locked (RLIMIT_MEMLOCK): " +
+         (limit.rlim_cur < enough_for_secrets ? "secrets may reach the swap space"
+                                              : "secrets are locked, nothing else is") +
+         "; set LimitMEMLOCK=infinity in keyd's systemd unit";
+}
+
+Notifier::Notifier() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  if (path == nullptr || (path[0] != '/' && path[0] != '@') ||
+      std::strlen(path) >= sizeof address.sun_path) {
+    return;
+  }
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, path);
+  if (path[0] == '@') address.sun_path[0] = '\0';  // an abstract name
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  socket_ = ticket::ring::Fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+    socket_ = {};
+  }
+}
+
+void Notifier::ready() const { send("READY=1"); }
+
+void Notifier::reloading() const {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  send("RELOADING=1\nMONOTONIC_USEC=" +
+       std::to_string(now.tv_sec * 1'000'000LL + now.tv_nsec / 1000));
+}
+
+void Notifier::stopping() const { send("STOPPING=1"); }
+
+void Notifier::send(const std::string& text) const {
+  if (socket_) ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace keyd
