@@ -142,8 +142,8 @@ Checked<Role> role_of(X509* leaf) {
 
 bool valid_name(std::string_view name) {
   const auto allowed = [](char c) {
-    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   };
   return !name.empty() && name.size() <= 63 && name.front() != '.' && name.front() != '-' &&
          std::ranges::all_of(name, allowed);
@@ -151,10 +151,14 @@ bool valid_name(std::string_view name) {
 
 std::string role_uri(const Role& role) {
   switch (role.kind) {
-    case RoleKind::none: return "";
-    case RoleKind::keyd: return "ticket:keyd";
-    case RoleKind::relay: return "ticket:relay:" + role.name;
-    case RoleKind::member: return "ticket:member:" + role.pool + ":" + role.name;
+    case RoleKind::none:
+      return "";
+    case RoleKind::keyd:
+      return "ticket:keyd";
+    case RoleKind::relay:
+      return "ticket:relay:" + role.name;
+    case RoleKind::member:
+      return "ticket:member:" + role.pool + ":" + role.name;
   }
   return "";
 }
@@ -195,11 +199,16 @@ std::string address_text(const ASN1_OCTET_STRING* address) {
 
 std::string alternative_name(const GENERAL_NAME* name) {
   switch (name->type) {
-    case GEN_DNS: return "DNS:" + std::string(text_of(name->d.dNSName));
-    case GEN_URI: return "URI:" + std::string(text_of(name->d.uniformResourceIdentifier));
-    case GEN_EMAIL: return "email:" + std::string(text_of(name->d.rfc822Name));
-    case GEN_IPADD: return "IP:" + address_text(name->d.iPAddress);
-    default: return "";
+    case GEN_DNS:
+      return "DNS:" + std::string(text_of(name->d.dNSName));
+    case GEN_URI:
+      return "URI:" + std::string(text_of(name->d.uniformResourceIdentifier));
+    case GEN_EMAIL:
+      return "email:" + std::string(text_of(name->d.rfc822Name));
+    case GEN_IPADD:
+      return "IP:" + address_text(name->d.iPAddress);
+    default:
+      return "";
   }
 }
 

@@ -127,7 +127,8 @@ TEST_SUITE("certificate") {
 
   TEST_CASE("promise 17: a zero byte inside a role is not its end") {
     using namespace std::string_view_literals;
-    const auto cut = with_patched_name("URI:ticket:member:web:web1.evil", "web1.evil", "web1\0evil"sv);
+    const auto cut =
+        with_patched_name("URI:ticket:member:web:web1.evil", "web1.evil", "web1\0evil"sv);
     const auto keyd = with_patched_name("URI:ticket:keyd.x", "keyd.x", "keyd\0x"sv);
 
     CHECK_FALSE(role_of(cut.get()).has_value());
@@ -158,7 +159,8 @@ TEST_SUITE("certificate") {
 
   TEST_CASE("a broken chain is malformed at every truncation and leaves no OpenSSL error") {
     const auto leaf = test::pem_of(test::with_names("DNS:leaf").get());
-    const auto end = leaf.find("-----END CERTIFICATE-----") + std::strlen("-----END CERTIFICATE-----");
+    const auto end =
+        leaf.find("-----END CERTIFICATE-----") + std::strlen("-----END CERTIFICATE-----");
     ERR_clear_error();
 
     for (std::size_t size = 0; size < end; ++size) {
@@ -225,7 +227,8 @@ TEST_SUITE("certificate") {
     for (const bool is_ca : {true, false}) {
       CAPTURE(is_ca);
       const auto middle_key = test::p256_key();
-      auto middle = root.sign(middle_key.get(), is_ca ? test::ca_wish("middle") : server_wish("clientAuth"));
+      auto middle =
+          root.sign(middle_key.get(), is_ca ? test::ca_wish("middle") : server_wish("clientAuth"));
       auto chain = chain_of(
           test::certificate(key.get(), server_wish("clientAuth"), middle.get(), middle_key.get()));
       CHECK(problem_of(chain, ca, false) != "none");
@@ -236,8 +239,8 @@ TEST_SUITE("certificate") {
 
   TEST_CASE("a trusted certificate that is no CA vouches for nobody, not even for itself") {
     const auto key = test::p256_key();
-    const auto own = chain_of(
-        test::certificate(key.get(), server_wish("clientAuth"), nullptr, key.get()));
+    const auto own =
+        chain_of(test::certificate(key.get(), server_wish("clientAuth"), nullptr, key.get()));
     const test::Authority authority({"any use", {{NID_basic_constraints, "critical,CA:TRUE"}}});
     const auto ca = test::pem_of(authority.certificate.get());
 
@@ -277,8 +280,9 @@ TEST_SUITE("certificate") {
     };
     const auto message = as_bytes("libticket enrol 1");
 
-    for (const auto& [kind, key] : keys) {
-      CAPTURE(std::string(kind));
+    for (const auto& signer : keys) {
+      CAPTURE(std::string(signer.kind));
+      const auto& key = signer.key;
       const auto leaf = test::certificate(key.get(), {}, nullptr, key.get());
       const auto stranger = test::with_names("");
       const auto signature = sign_with(key.get(), message);

@@ -1,0 +1,341 @@
+// The real keyd, asked by curl, which nobody here wrote, and over its admin
+// socket.
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "fixture.hpp"
+#include "key_file.hpp"
+#include "support/process.hpp"
+
+using namespace test;
+using support::Process;
+using support::TempFolder;
+
+namespace {
+
+sys_seconds wall_clock() {
+  return std::chrono::floor<seconds>(std::chrono::system_clock::now());
+}
+
+Wish valid_now(Wish wish) {
+  wish.from = wall_clock() - 1h;
+  wish.until = wall_clock() + 24h;
+  return wish;
+}
+
+struct Folder : TempFolder {
+  Folder() {
+    write("ca.pem", pem_of(ca.certificate.get()));
+    keyd::write_key_file(*this / "authority.key", signer_seed());
+    keyd::write_key_file(*this / "state.key", state_key().key);
+    identity("keyd", "URI:ticket:keyd,IP:127.0.0.1");
+    identity("web1", "URI:ticket:member:web:web1");
+    identity("mail1", "URI:ticket:member:mail:mail1");
+    identity("relay", "URI:ticket:relay:edge");
+    configure("");
+  }
+
+  void write(const std::string& name, const std::string& text) const {
+    support::write_text(*this / name, text);
+    std::filesystem::permissions(*this / name, std::filesystem::perms(0600));
+  }
+
+  void identity(const std::string& name, const std::string& names,
+                const test::Authority* issuer = nullptr) const {
+    const auto key = p256_key();
+    Wish wish;
+    wish.name = name;
+    wish.extensions.push_back({NID_subject_alt_name, names});
+    write(name + ".pem",
+          pem_of((issuer == nullptr ? ca : *issuer).sign(key.get(), valid_now(wish)).get()));
+    write(name + ".key", pem_of(key.get()));
+  }
+
+  void configure(const std::string& more) const {
+    std::string text =
+        "[authority]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"keyd.pem\"\nkey = \"keyd.key\"\n"
+        "signing_key = \"authority.key\"\nstate = \"state/keyd.state\"\nstate_key = \"state.key\"\n"
+        "admin = \"keyd.sock\"\n";
+    for (const char* pool : {"web", "mail"}) {
+      text += std::string("[[pool]]\nname = \"") + pool + "\"\nmembers_ca = \"ca.pem\"\n" + more;
+    }
+    write("keyd.toml", text);
+  }
+
+  test::Authority ca{valid_now(ca_wish("test CA"))};
+};
+
+struct Keyd {
+  explicit Keyd(const Folder& in)
+      : folder(in),
+        process({(support::build_root() / "keyd/keyd").string(), "authority", "--config",
+                 (in / "keyd.toml").string(), "--port-file", (in / "port").string()}) {}
+
+  bool serves() {
+    return support::wait_until(
+        [&] { return process.output().find("ready: listening on") != std::string::npos; }, 20s);
+  }
+  std::string port() const {
+    auto text = support::read_text(folder / "port");
+    text.pop_back();
+    return text;
+  }
+  // "STATUS BODY" of a request by the bearer of a certificate ("": of none).
+  std::string ask(const std::string& path, const std::string& as,
+                  const std::vector<std::string>& more = {"--tlsv1.3"}) const {
+    std::vector<std::string> call{"curl", "-s", "-S", "-w", "%{http_code}", "-o", "-",
+                                  "--cacert", (folder / "ca.pem").string()};
+    if (!as.empty()) {
+      call.insert(call.end(), {"--cert", (folder / (as + ".pem")).string(), "--key",
+                               (folder / (as + ".key")).string()});
+    }
+    call.insert(call.end(), more.begin(), more.end());
+    call.push_back("https://127.0.0.1:" + port() + path);
+    return support::run(call).output;
+  }
+  json order(const json& request) const {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (folder / "keyd.sock").c_str());
+    const ring::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    keyd::send_frame(socket.get(), request.dump(), keyd::admin_frame_limit);
+    return json::parse(*keyd::receive_frame(socket.get(), keyd::admin_frame_limit));
+  }
+  bool says(const std::string& text) {
+    return support::wait_until(
+        [&] { return process.output().find(text) != std::string::npos; }, 10s);
+  }
+
+  const Folder& folder;
+  Process process;
+};
+
+std::string status_of(const std::string& answer) {
+  return answer.size() < 3 ? answer : answer.substr(answer.size() - 3);
+}
+
+pid_t front_of(const Keyd& keyd) {
+  const auto children = support::read_text("/proc/" + std::to_string(keyd.process.pid()) +
+                                           "/task/" + std::to_string(keyd.process.pid()) +
+                                           "/children");
+  return static_cast<pid_t>(std::stol(children));
+}
+
+}  // namespace
+
+TEST_SUITE("the keyd process") {
+  TEST_CASE("a member gets the bundle, enrols, and opens it") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+
+    const auto answer = keyd.ask("/v1/pools/web/bundle", "web1");
+    REQUIRE(status_of(answer) == "200");
+    const auto bundle = feed::parse_bundle(answer.substr(0, answer.size() - 3));
+    REQUIRE(bundle.has_value());
+    CHECK(status_of(keyd.ask("/v1/pools/web/wraps/web1", "web1")) == "404");
+
+    const auto sealing_key = crypto::BoxSecret::random();
+    const auto key = crypto::parse_private_key(support::read_text(folder / "web1.key"));
+    const auto message = wire::enrol_message(crypto::sha256(crypto::signer_public(signer_seed())),
+                                             "web", crypto::box_public(sealing_key), wall_clock());
+    const json body{{"chain", support::read_text(folder / "web1.pem")},
+                    {"sealing_key", base64url(crypto::box_public(sealing_key))},
+                    {"time", wall_clock().time_since_epoch().count()},
+                    {"signature", base64url(crypto::sign_with(key.get(), message))}};
+    const auto enrolled = keyd.ask("/v1/pools/web/members/self", "web1",
+                                   {"-X", "PUT", "--data-binary", body.dump()});
+    CHECK(status_of(enrolled) == "200");
+    CHECK(status_of(keyd.ask("/v1/pools/web/members/self", "web1",
+                             {"-X", "PUT", "--data-binary", body.dump()})) == "403");  // replayed
+
+    const auto wrap = keyd.ask("/v1/pools/web/wraps/web1", "web1");
+    REQUIRE(status_of(wrap) == "200");
+    const auto opened = feed::open_bundle(
+        *bundle,
+        *from_base64url(json::parse(wrap.substr(0, wrap.size() - 3)).at("wrap").get<std::string>()),
+        sealing_key, {"web", crypto::signer_public(signer_seed()), {}}, wall_clock());
+    REQUIRE(opened.has_value());
+    CHECK(opened->ring.member == 1);
+  }
+
+  TEST_CASE("promise 17: who has another role, another pool, another CA or no certificate") {
+    const Folder folder;
+    const test::Authority rogue_ca(valid_now(ca_wish("rogue CA")));
+    folder.identity("rogue", "URI:ticket:member:web:web1", &rogue_ca);
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "mail1")) == "403");
+    CHECK(keyd.says("refused at the pool web: CN=mail1, sha256:"));
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "relay")) == "403");
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "keyd")) == "403");
+    CHECK(status_of(keyd.ask("/v1/pools/none/bundle", "web1")) == "404");
+    CHECK(status_of(keyd.ask("/v1/pools/web/wraps/web2", "web1")) == "403");
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "rogue")) == "000");
+    CHECK(keyd.says("refused: CN=rogue, sha256:"));
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "")) == "000");
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "web1", {"--tls-max", "1.2"})) == "000");
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "web1")) == "200");
+  }
+
+  TEST_CASE("a long poll ends with the next generation, or when its time is over") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    const auto generation = keyd.order({{"command", "status"}, {"pool", "web"}})
+                                .at("pools").at(0).at("generation").get<std::uint64_t>();
+    const auto after = "/v1/pools/web/bundle?after=" + std::to_string(generation);
+
+    CHECK(status_of(keyd.ask(after, "web1")) == "204");
+    CHECK(status_of(keyd.ask(after + "&wait=1", "web1")) == "204");
+
+    Process poll({"curl", "-s", "-w", "%{http_code}", "-o", "/dev/null", "--cacert",
+                  (folder / "ca.pem").string(), "--cert", (folder / "web1.pem").string(), "--key",
+                  (folder / "web1.key").string(),
+                  "https://127.0.0.1:" + keyd.port() + after + "&wait=60"});
+    CHECK_FALSE(poll.wait(1s).has_value());
+    CHECK(keyd.order({{"command", "rotate"}, {"pool", "web"}}).at("ok") == true);
+    CHECK(poll.wait(10s) == 0);
+    CHECK(poll.output() == "200");
+  }
+
+  TEST_CASE("the admin socket answers, and refuses in words") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+
+    CHECK(keyd.order({{"command", "pools"}}).at("pools").size() == 2);
+    CHECK(keyd.order({{"command", "dance"}}).at("ok") == false);
+    CHECK(keyd.order({{"command", "rotate"}, {"pool", "x"}}).at("error") ==
+          "no pool is called 'x'");
+    CHECK(keyd.order(json::array()).at("ok") == false);
+    CHECK(keyd.order({{"command", "rotate"}, {"pool", "web"}}).at("sealing") == 2);
+  }
+
+  TEST_CASE("SIGTERM ends it cleanly, and a second start goes on with the same generation") {
+    const Folder folder;
+    std::uint64_t generation = 0;
+    {
+      Keyd keyd(folder);
+      REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+      generation = keyd.order({{"command", "pools"}}).at("pools").at(0).at("generation");
+      keyd.process.send(SIGTERM);
+      CHECK(keyd.process.wait(10s) == 0);
+      CHECK_FALSE(std::filesystem::exists(folder / "keyd.sock"));
+    }
+    Keyd again(folder);
+    REQUIRE_MESSAGE(again.serves(), again.process.output());
+    CHECK(again.order({{"command", "pools"}}).at("pools").at(0).at("generation") == generation);
+  }
+
+  TEST_CASE("promise 9: after SIGKILL it comes back with what was stored") {
+    const Folder folder;
+    std::uint64_t generation = 0;
+    {
+      Keyd keyd(folder);
+      REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+      const auto front = front_of(keyd);
+      generation = keyd.order({{"command", "rotate"}, {"pool", "web"}}).at("generation");
+      keyd.process.kill();
+      CHECK(support::wait_until([&] { return ::kill(front, 0) != 0; }, 10s));  // it went too
+    }
+    Keyd again(folder);
+    REQUIRE_MESSAGE(again.serves(), again.process.output());
+    const auto status = again.order({{"command", "status"}, {"pool", "web"}});
+    CHECK(status.at("pools").at(0).at("generation") == generation);
+  }
+
+  TEST_CASE("when the front dies, the keeper ends with an error") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+
+    ::kill(front_of(keyd), SIGKILL);
+
+    CHECK(keyd.process.wait(10s) == 1);
+    CHECK(keyd.says("the front has ended"));
+  }
+
+  TEST_CASE("promise 15: SIGHUP takes a configuration over whole, or not at all") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    const auto lifetime = [&] {
+      return keyd.order({{"command", "status"}}).at("pools").at(0).at("policy").at("lifetime");
+    };
+
+    folder.configure("lifetime = \"6h\"\n");
+    keyd.process.send(SIGHUP);
+    REQUIRE(keyd.says("the configuration was taken over"));
+    CHECK(support::wait_until([&] { return lifetime() == 6 * 3600; }, 5s));
+
+    folder.configure("lifetime = \"6 parsecs\"\n");
+    keyd.process.send(SIGHUP);
+    CHECK(keyd.says("the configuration stays as it was"));
+    CHECK(lifetime() == 6 * 3600);
+
+    folder.configure("lifetime = \"3h\"\n");
+    folder.write("keyd.key", "no key");
+    keyd.process.send(SIGHUP);
+    CHECK(keyd.says("stays as it was: " + (folder / "keyd.key").string()));
+    CHECK(lifetime() == 6 * 3600);
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "web1")) == "200");
+  }
+
+  TEST_CASE("promise 15: what is wrong at the start is said, and nothing is started") {
+    const Folder folder;
+    struct { const char* file; const char* content; int code; const char* says; } const cases[] = {
+        {"keyd.toml", "[authority]\n", 2, "keyd.toml:1"},
+        {"state.key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 1, "all zero"},
+        {"state/keyd.state", "torn", 1, "no state file, or a torn one"},
+        {"keyd.pem", "no certificate", 1, "keyd.pem"},
+    };
+    for (const auto& one : cases) {
+      CAPTURE(one.file);
+      const Folder broken;
+      std::filesystem::create_directories((broken / one.file).parent_path());
+      broken.write(one.file, one.content);
+      Keyd keyd(broken);
+      CHECK(keyd.process.wait(20s) == one.code);
+      const auto output = keyd.process.output();
+      CAPTURE(output);
+      CHECK(output.find(one.says) != std::string::npos);
+      CHECK(output.find("ready:") == std::string::npos);
+    }
+  }
+
+  TEST_CASE("another key than the state was sealed under is told apart") {
+    const Folder folder;
+    {
+      Keyd keyd(folder);
+      REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+      Keyd second(folder);
+      CHECK(second.process.wait(10s) == 1);
+      CHECK(second.says("another keyd holds"));
+    }
+    keyd::write_key_file(folder / "state.key", state_key(99).key);
+    Keyd keyd(folder);
+    CHECK(keyd.process.wait(10s) == 1);
+    CHECK(keyd.says("sealed under another key than state_key, or altered"));
+  }
+
+  TEST_CASE("keeper and front cannot be dumped, and the keeper is caged") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    const auto proc = "/proc/" + std::to_string(keyd.process.pid());
+
+    CHECK(support::read_text(proc + "/status").find("Seccomp:\t2") != std::string::npos);
+    for (const auto process : {keyd.process.pid(), front_of(keyd)}) {
+      const auto limits = support::read_text("/proc/" + std::to_string(process) + "/limits");
+      CHECK(limits.find("Max core file size        0                    0 ") !=
+            std::string::npos);
+    }
+  }
+}

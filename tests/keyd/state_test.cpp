@@ -1,0 +1,107 @@
+#include "state.hpp"
+
+#include "fixture.hpp"
+
+using namespace test;
+
+namespace {
+
+keyd::KeeperState some_state() {
+  keyd::KeeperState state;
+  state.counter = 41;
+  for (const char* name : {"web", "mail"}) {
+    keyd::PoolState pool;
+    pool.name = name;
+    pool.generation = 1'790'000'000'123;
+    pool.last_epoch = 8;
+    pool.last_member = 3;
+    pool.manifest = R"({"version": 1})";
+    pool.content_key = Secret<32>::random();
+    for (std::uint32_t number : {7, 8}) {
+      ring::Epoch epoch{number, {}, noon, noon + 1h, noon + 2h, noon + 14h, number == 7};
+      epoch.id.fill(std::byte(number));
+      pool.epochs.push_back(epoch);
+    }
+    pool.secrets = SecretBytes(64);
+    randombytes_buf(pool.secrets.fill().data(), 64);
+    pool.members.push_back({3, "web1", "sha256:00", {}, noon + 5s});
+    pool.members.back().sealing_key.fill(std::byte(0xab));
+    state.pools.push_back(std::move(pool));
+  }
+  return state;
+}
+
+Rejection why_not(const keyd::StateKey& key, BytesView file) {
+  const auto opened = keyd::open_state(key, file);
+  REQUIRE_FALSE(opened.has_value());
+  return opened.error();
+}
+
+}  // namespace
+
+TEST_SUITE("keeper state") {
+  TEST_CASE("what is sealed opens to the same") {
+    const auto state = some_state();
+
+    const auto opened = keyd::open_state(state_key(), keyd::seal_state(state_key(), state));
+
+    REQUIRE(opened.has_value());
+    CHECK(opened->counter == 41);
+    CHECK(to_bytes(keyd::write_state(*opened).expose()) ==
+          to_bytes(keyd::write_state(state).expose()));
+    const auto& pool = *opened->pool("mail");
+    CHECK(pool.generation == 1'790'000'000'123);
+    CHECK(pool.epochs == state.pools[1].epochs);
+    CHECK(pool.member("web1")->number == 3);
+    CHECK(pool.member("web1")->enrolled_at == noon + 5s);
+    CHECK(pool.content_key == state.pools[1].content_key);
+  }
+
+  TEST_CASE("every truncation is refused") {
+    const auto plain = keyd::write_state(some_state());
+    for (std::size_t size = 0; size < plain.size(); ++size) {
+      CAPTURE(size);
+      CHECK_FALSE(keyd::parse_state(plain.expose().first(size), 1).has_value());
+    }
+    const auto file = keyd::seal_state(state_key(), some_state());
+    for (std::size_t size = 0; size < file.size(); ++size) {
+      CAPTURE(size);
+      CHECK_FALSE(keyd::open_state(state_key(), BytesView(file).first(size)).has_value());
+    }
+  }
+
+  TEST_CASE("every flipped byte is refused, in the head too") {
+    const auto file = keyd::seal_state(state_key(), some_state());
+    for (std::size_t at = 0; at < file.size(); ++at) {
+      auto altered = file;
+      altered[at] ^= std::byte(1);
+      CAPTURE(at);
+      CHECK_FALSE(keyd::open_state(state_key(), altered).has_value());
+    }
+  }
+
+  TEST_CASE("bytes behind the end are refused") {
+    Bytes plain = to_bytes(keyd::write_state(some_state()).expose());
+    plain.push_back(std::byte(0));
+    CHECK_FALSE(keyd::parse_state(plain, 1).has_value());
+  }
+
+  TEST_CASE("another key, version or passphrase is told from a file that is none") {
+    auto file = keyd::seal_state(state_key(), some_state());
+    CHECK(why_not(state_key(8), file) == Rejection::forged);
+    auto salted = state_key();
+    salted.kdf = keyd::Kdf::argon2id;
+    CHECK(why_not(salted, file) == Rejection::forged);
+    file[8] = std::byte(2);
+    CHECK(why_not(state_key(), file) == Rejection::malformed);
+    CHECK(why_not(state_key(), as_bytes("")) == Rejection::malformed);
+  }
+
+  TEST_CASE("a sealed state shows no secret") {
+    const auto state = some_state();
+    const auto file = keyd::seal_state(state_key(), state);
+    const auto text = as_text(file);
+    CHECK(text.find(as_text(state.pools[0].secrets.expose().first(8))) == std::string::npos);
+    CHECK(text.find("web1") == std::string::npos);
+  }
+}

@@ -1,0 +1,64 @@
+// The fleet of tools/fleet in a test: real keyd, agents and servers, and
+// `openssl s_client` as their client.
+#pragma once
+
+#include <ticket/ticket.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/process.hpp"
+
+namespace promises {
+
+using namespace std::chrono_literals;
+
+// As tools/fleet takes them: "2s".
+struct Times {
+  std::string rotate_every, lifetime, publish_ahead, stretch;
+};
+
+// What one s_client run saw.
+struct Shake {
+  bool ok;               // the handshake and one HTTP request worked
+  bool reused;           // the server took the session that was offered
+  std::string key_name;  // of the ticket received, in hex; empty when there was none
+  std::string output;
+};
+
+enum class Tls { v1_2, v1_3 };
+const char* to_text(Tls version);
+
+class Fleet {
+ public:
+  // Returns when all servers share a key; throws when that does not come about.
+  Fleet(int servers, const Times& times);
+  ~Fleet();
+
+  const std::filesystem::path& folder() const { return folder_.path(); }
+  std::filesystem::path host(int number) const;
+  std::string keyd_address() const;
+
+  // keyd, agent1, server1, ...
+  void kill(const std::string& process);
+  void start(const std::string& process);
+  void send(const std::string& process, int signal) const;
+  std::string log(const std::string& process) const;
+
+  // A connection to server `number`; `keep` and `offer` name sessions.
+  Shake connect(int number, Tls version, const std::string& keep = "",
+                const std::string& offer = "") const;
+
+  // The ring of host `number` as a server's libticket sees it.
+  tkt_ring_info ring(int number) const;
+
+ private:
+  std::filesystem::path session(const std::string& name) const;
+  void tool(const std::vector<std::string>& arguments) const;
+
+  support::TempFolder folder_;
+  support::Process up_;
+};
+
+}  // namespace promises

@@ -1,0 +1,79 @@
+"""Measures what the library costs, always beside something in the same run."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+import build
+import steps
+
+# name -> (goal, unit, what it is); a goal of None is for comparison only
+figures = {
+    "callback_seal_ns": (1100, "ns", "OpenSSL's ticket callback, sealing"),
+    "callback_open_ns": (1100, "ns", "OpenSSL's ticket callback, opening"),
+    "plain_callback_seal_ns": (None, "ns", "the manual page's callback, sealing"),
+    "plain_callback_open_ns": (None, "ns", "the manual page's callback, opening"),
+    "lookup_ns": (5, "ns", "a key found by name while nothing changes"),
+    "lookup_two_readers_ratio": (1.3, "x", "the same by two threads, against one"),
+    "resume_tls12_vs_builtin": (1.0, "x", "server time of a TLS 1.2 resumption"),
+    "resume_tls13_vs_builtin": (1.0, "x", "server time of a TLS 1.3 resumption"),
+    "full_tls13_vs_builtin": (1.0, "x", "server time of a full TLS 1.3 handshake"),
+}
+
+
+def measure():
+    folder = build.folder("plain").with_name(build.folder("plain").name + "-bench")
+    os.environ["TICKET_BUILD"] = str(folder)
+    build.kinds["plain"] = (*build.kinds["plain"][:2],
+                            ["-Dbench=true", "-Dtests=false", "-Dbuildtype=release"])
+    with steps.Step("build the benchmarks"):
+        where = build.build("plain", ["bench/ticket-bench"])
+    done = subprocess.run([where / "bench/ticket-bench"], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise steps.Failed("the benchmark failed")
+    return json.loads(done.stdout)
+
+
+def spread(measured, name):
+    if name + "_q1" not in measured:
+        return ""
+    return f"{measured[name + '_q1']:.2f}-{measured[name + '_q3']:.2f}"
+
+
+def verdict(measured, name, goal):
+    """Ratios against 1.00 are met within noise: when the lower quartile reaches the goal."""
+    if goal is None:
+        return ""
+    best = measured.get(name + "_q1", measured[name])
+    return "met" if measured[name] <= goal else "met within noise" if best <= goal else "missed"
+
+
+def draw(measured):
+    print(f"{'figure':28}{'measured':>10}  {'quartiles':11}{'goal':>8}  verdict")
+    for name, (goal, unit, what) in figures.items():
+        value = f"{measured[name]:.0f} {unit}" if measured[name] >= 100 else f"{measured[name]:.2f} {unit}"
+        wanted = "" if goal is None else f"<= {goal:g}"
+        print(f"{name:28}{value:>10}  {spread(measured, name):11}{wanted:>8}  "
+              f"{verdict(measured, name, goal):16}  {what}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__,
+                                     epilog="Example: tools/bench --json bench.json")
+    parser.add_argument("--json", metavar="FILE", help="also write an object name -> value")
+    arguments = parser.parse_args()
+    try:
+        measured = measure()
+    except steps.Failed as failure:
+        sys.exit(str(failure))
+    draw(measured)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(measured, file, indent=2)
+            file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

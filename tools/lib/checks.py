@@ -1,0 +1,111 @@
+"""What CI checks beside the tests. Each raises steps.Failed with what is wrong."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import build
+import steps
+
+root = build.root
+cpp_folders = ["libticket", "keyd", "ticketctl", "examples", "tests", "fuzz", "bench"]
+lint_seconds = 240  # what is not reached by then is said, not failed
+
+
+def extras():
+    """(title, check) in the order in which they run."""
+    return [
+        ("check: formatting", formatting),
+        ("check: scripts parse", scripts),
+        ("check: lint", lint),
+        ("check: a program builds on the installed library", installation),
+        ("check: the demo", demo),
+    ]
+
+
+def sources(*patterns):
+    return sorted(path for folder in cpp_folders for pattern in patterns
+                  for path in (root / folder).rglob(pattern))
+
+
+def output_of(argv, **more):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", **more)
+    if done.returncode != 0:
+        raise steps.Failed(f"{' '.join(map(str, argv[:6]))} ...\n{done.stdout[-6000:]}")
+    return done.stdout
+
+
+def formatting():
+    output_of(["clang-format-14", "--dry-run", "-Werror", *sources("*.cpp", "*.hpp")])
+
+
+def scripts():
+    for script in [*(root / "tools").iterdir(), root / ".ci/run"]:
+        if script.is_file():
+            output_of(["sh", "-n", str(script)])
+    for module in sorted(root.rglob("tools/lib/*.py")) + sorted((root / "tests").rglob("*.py")):
+        try:
+            compile(module.read_text(), str(module), "exec")
+        except SyntaxError as error:
+            raise steps.Failed(f"{module}: {error}") from error
+
+
+def lint():
+    """clang-tidy on the library's units; keyd's are too heavy (Boost) for every run."""
+    database = build.folder("asan") / "compile_commands.json"
+    if not database.exists():
+        raise steps.Failed("lint needs the clang build: run tools/test without --quick")
+    began = time.monotonic()
+    units = [path for path in sources("*.cpp")
+             if path.is_relative_to(root / "libticket") or path.is_relative_to(root / "ticketctl")]
+
+    def one(unit):
+        if time.monotonic() - began > lint_seconds:
+            return "late"
+        try:
+            output_of(["clang-tidy-14", "-p", str(database.parent), "--quiet", str(unit)])
+        except steps.Failed as failure:
+            return str(failure)
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(one, units))
+    late = found.count("late")
+    if late:
+        print(f"       {late} of {len(units)} units not reached within {lint_seconds} s")
+    complaints = [text for text in found if text not in (None, "late")]
+    if complaints:
+        raise steps.Failed("\n".join(complaints))
+
+
+def installation():
+    """meson install, then the program that README shows, built with pkg-config."""
+    program = re.search(r"```cpp\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    if not program:
+        raise steps.Failed("README.md shows no C++ program")
+    with tempfile.TemporaryDirectory() as temporary:
+        there = Path(temporary)
+        output_of(["meson", "install", "-C", str(build.folder()), "--no-rebuild", "--quiet",
+                   "--destdir", str(there)])
+        (there / "server.cpp").write_text(program[1])
+        modules = next(there.rglob("pkgconfig"))
+        environment = dict(os.environ, PKG_CONFIG_PATH=str(modules),
+                           PKG_CONFIG_SYSROOT_DIR=str(there))
+        flags = shlex.split(output_of(["pkg-config", "--cflags", "--libs", "libticket-openssl",
+                                       "libticket", "openssl"], env=environment))
+        output_of(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", str(there / "server.cpp"),
+                   "-o", str(there / "server"), *flags,
+                   f"-Wl,-rpath-link,{modules.parent}"])
+
+
+def demo():
+    log = build.folder() / "step-logs/demo.log"
+    steps.run([sys.executable, str(root / "tools/lib/demo.py")], log, timeout=300)
+    print("      ", steps.tail(log, 1).strip())

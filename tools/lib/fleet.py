@@ -1,0 +1,424 @@
+"""A pool of servers on this machine: CA, keyd, and one agent and one TLS server per host.
+
+    tools/fleet up --dir DIR [--servers N] [--rotate-every 5s] [--lifetime 60s]
+    tools/fleet status --dir DIR
+    tools/fleet kill keyd --dir DIR       SIGKILL; any of keyd, agent1, server1, ...
+    tools/fleet start keyd --dir DIR
+    tools/fleet down --dir DIR
+
+`up` writes DIR/endpoints once all servers share a key, and stays until SIGTERM.
+A line each: NAME 127.0.0.1:PORT KIND VHOST,VHOST,... Every server has a.test,
+b.test (another certificate and context) and secure.test (demands a client
+certificate). DIR/ca.pem verifies them; DIR/client.crt and client.key are for
+secure.test. Logs are in DIR/log, process ids in DIR/pids.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import build
+import sclient
+
+pool = "fleet"
+vhosts = ["a.test", "b.test", "secure.test"]
+
+
+class Trouble(Exception):
+    """Said to the user as it is."""
+
+
+class Fleet:
+    """The fleet of one folder; several processes may hold one of these at once."""
+
+    def __init__(self, folder):
+        self.dir = Path(folder).resolve()
+        self.binaries = build.folder()
+
+    # -- what callers ask for ------------------------------------------------
+
+    def up(self, servers, policy):
+        """Makes and starts everything; returns once all servers share a sealing key."""
+        if (self.dir / "fleet.json").exists():
+            raise Trouble(f"{self.dir} holds a fleet already: tools/fleet down --dir {self.dir}")
+        for needed in ("ticketctl/ticketctl", "keyd/keyd", "examples/ticket-example-server"):
+            if not (self.binaries / needed).exists():
+                raise Trouble(f"{self.binaries / needed} is missing: run tools/build")
+        self.clear()
+        hosts = range(1, servers + 1)
+        address = f"127.0.0.1:{unused_port()}"
+        make_web_certificates(self.dir)
+        self.make_authority(address, policy)
+        processes = {"keyd": [str(self.binaries / "keyd/keyd"), "authority", "--config",
+                              str(self.dir / "authority/keyd.toml")]}
+        for host in hosts:
+            processes[f"agent{host}"] = self.make_agent(host, address)
+        for host in hosts:
+            processes[f"server{host}"] = self.server_command(host)
+        self.write_state({name: {"argv": argv, "pid": 0, "began": 0}
+                          for name, argv in processes.items()})
+
+        self.start("keyd")
+        self.wait(lambda: accepts(address), 20, "keyd to listen", "keyd")
+        for host in hosts:
+            self.start(f"agent{host}")
+        for host in hosts:
+            self.wait(self.ring(host).exists, 20, "the first ring file", f"agent{host}")
+            self.start(f"server{host}")
+        for host in hosts:
+            self.wait(lambda: self.port_file(host).exists() and accepts(self.address(host)), 20,
+                      "the server to listen", f"server{host}")
+        self.wait(lambda: self.share_a_key(hosts), 70, "all servers to seal with one key", "keyd")
+        write_whole(self.dir / "endpoints",
+                    "".join(f"server{host} {self.address(host)} custom {','.join(vhosts)}\n"
+                            for host in hosts))
+
+    def clear(self):
+        """An empty folder; only one that an earlier fleet made is emptied."""
+        self.dir.mkdir(parents=True, exist_ok=True)
+        if any(self.dir.iterdir()) and not (self.dir / ".lock").exists():
+            raise Trouble(f"{self.dir} is neither empty nor an earlier fleet's")
+        (self.dir / ".lock").touch()
+        for name in ("authority", "hosts", "web", "log"):
+            shutil.rmtree(self.dir / name, ignore_errors=True)
+        (self.dir / "log").mkdir()
+
+    def start(self, name):
+        """Starts one process; its output goes to DIR/log/NAME.log."""
+        with self.state() as processes:
+            process = known(processes, name)
+            if alive(process):
+                raise Trouble(f"{name} is running")
+            if name.startswith("server"):
+                self.port_file(name[len("server"):]).unlink(missing_ok=True)
+            with open(self.dir / f"log/{name}.log", "ab") as log:
+                # Its own session: a Ctrl-C is for the fleet, which then stops it.
+                child = subprocess.Popen(process["argv"], cwd=self.dir, stdin=subprocess.DEVNULL,
+                                         stdout=log, stderr=log, start_new_session=True)
+            process.update(pid=child.pid, began=began(child.pid))
+
+    def kill(self, name, how=signal.SIGKILL):
+        """Sends a signal to one process and waits until it is gone (SIGKILL, SIGTERM)."""
+        with self.state() as processes:
+            process = dict(known(processes, name))
+        if not alive(process):
+            raise Trouble(f"{name} is not running")
+        os.kill(process["pid"], how)
+        if how in (signal.SIGKILL, signal.SIGTERM):
+            self.wait(lambda: not alive(process), 10, "the end", name)
+
+    def down(self):
+        """Stops all processes of the fleet, servers first, and forgets it."""
+        if not (self.dir / "fleet.json").exists():
+            return
+        with self.state() as processes:
+            running = [process for process in reversed(processes.values()) if alive(process)]
+            for process in running:
+                os.kill(process["pid"], signal.SIGCONT)
+                os.kill(process["pid"], signal.SIGTERM)
+            patience = time.monotonic() + 5
+            while any(alive(process) for process in running) and time.monotonic() < patience:
+                time.sleep(0.02)
+            for process in running:
+                if alive(process):
+                    os.kill(process["pid"], signal.SIGKILL)
+        for name in ("endpoints", "pids", "fleet.json"):
+            (self.dir / name).unlink(missing_ok=True)
+
+    def endpoints(self):
+        """[(name, address, kind, [vhost])] as DIR/endpoints has them."""
+        lines = (self.dir / "endpoints").read_text().splitlines()
+        return [(name, address, kind, names.split(","))
+                for name, address, kind, names in (line.split() for line in lines)]
+
+    def alive(self):
+        """name -> whether it runs."""
+        with self.state() as processes:
+            return {name: alive(process) for name, process in processes.items()}
+
+    def status(self):
+        """keyd's own view (ticketctl status --json), None when it does not answer."""
+        done = subprocess.run([str(self.binaries / "ticketctl/ticketctl"), "status", "--json",
+                               "--socket", str(self.dir / "authority/keyd.sock")],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    # -- what it is made of --------------------------------------------------
+
+    def make_authority(self, address, policy):
+        """ticketctl init, as an operator would, but with the short times of a fleet."""
+        times = [word for key, value in policy.items()
+                 for word in ("--" + key.replace("_", "-"), value)]
+        command([str(self.binaries / "ticketctl/ticketctl"), "init", "--pool", pool,
+                 "--dir", str(self.dir / "authority"), "--listen", address, *times])
+
+    def make_agent(self, host, address):
+        """ticketctl member add, then the folder goes to the host."""
+        command([str(self.binaries / "ticketctl/ticketctl"), "member", "add", f"host{host}",
+                 "--pool", pool, "--dir", str(self.dir / "authority"), "--server", address,
+                 "--ring", str(self.ring(host))])
+        there = self.dir / f"hosts/host{host}"
+        shutil.copytree(self.dir / f"authority/members/host{host}", there)
+        return [str(self.binaries / "keyd/keyd"), "agent", "--config", str(there / "agent.toml")]
+
+    def server_command(self, host):
+        # Servers choose their SSL_CTX in different callbacks, and share all the same.
+        select = "client-hello" if host % 2 else "servername"
+        argv = [str(self.binaries / "examples/ticket-example-server"), "--listen", "127.0.0.1:0",
+                "--port-file", str(self.port_file(host)), "--ring", str(self.ring(host)),
+                "--select", select]
+        for name in vhosts:
+            certificate, key = self.dir / f"web/{name}.crt", self.dir / f"web/{name}.key"
+            client_ca = f",{self.dir / 'ca.pem'}" if name == "secure.test" else ""
+            context = name.removesuffix(".test")
+            argv += ["--host", f"{name}={certificate},{key},{context}{client_ca}"]
+        return argv
+
+    def ring(self, host):
+        return self.dir / f"hosts/host{host}/{pool}.ring"
+
+    def port_file(self, host):
+        return self.dir / f"hosts/host{host}/port"
+
+    def address(self, host):
+        return f"127.0.0.1:{self.port_file(host).read_text().strip().rpartition(':')[2]}"
+
+    def share_a_key(self, hosts):
+        """Whether all servers seal a.test's tickets under one key."""
+        with tempfile.TemporaryDirectory() as scratch:
+            names = {sclient.connect(self.address(host), "a.test", "TLS 1.3", self.dir / "ca.pem",
+                                     keep=Path(scratch) / "session").key_name for host in hosts}
+        return len(names) == 1 and "" not in names
+
+    def wait(self, condition, seconds, what, name):
+        patience = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > patience:
+                raise Trouble(f"waited {seconds} s for {what}; {name} says:\n{self.last_words(name)}")
+            time.sleep(0.02)
+
+    def last_words(self, name):
+        log = self.dir / f"log/{name}.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
+
+    @contextlib.contextmanager
+    def state(self):
+        """The processes (name -> argv, pid, began), locked; changes are written back."""
+        if not self.dir.is_dir():
+            raise Trouble(f"there is no folder {self.dir}")
+        with open(self.dir / ".lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                processes = json.loads((self.dir / "fleet.json").read_text())
+            except FileNotFoundError:
+                raise Trouble(f"there is no fleet in {self.dir}") from None
+            before = json.dumps(processes)
+            yield processes
+            if json.dumps(processes) != before:
+                self.write_state(processes)
+
+    def write_state(self, processes):
+        write_whole(self.dir / "fleet.json", json.dumps(processes, indent=1))
+        write_whole(self.dir / "pids", "".join(f"{name} {process['pid']}\n"
+                                               for name, process in processes.items()
+                                               if process["pid"]))
+
+
+# -- processes ---------------------------------------------------------------
+
+def known(processes, name):
+    if name not in processes:
+        raise Trouble(f"no process {name}; there are {', '.join(processes)}")
+    return processes[name]
+
+
+def began(pid):
+    """When a process started, in clock ticks since boot; 0 when there is none.
+
+    With it a pid that now belongs to somebody else is not mistaken for ours.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def alive(process):
+    return bool(process["pid"]) and began(process["pid"]) == process["began"] != 0
+
+
+def command(argv):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise Trouble(f"{' '.join(argv)}: {done.returncode}\n{done.stdout}")
+
+
+def unused_port():
+    """Below the ports that outgoing connections get: while keyd is dead, an agent's
+    attempts would sooner or later take keyd's port, or connect to themselves."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as attempt:
+            try:
+                attempt.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def accepts(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+# -- files -------------------------------------------------------------------
+
+def write_whole(path, text):
+    """Readers see the old file or the new one."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").rename(path)
+
+
+def make_web_certificates(folder):
+    """The servers' own CA, which has nothing to do with the pool's."""
+    web = folder / "web"
+    web.mkdir()
+    request = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command([*request, "-x509", "-days", "30", "-subj", "/CN=fleet web CA",
+             "-keyout", str(web / "ca.key"), "-out", str(folder / "ca.pem")])
+
+    def sign(name, key, certificate, extensions):
+        (web / "extensions").write_text(extensions)
+        command([*request, "-subj", f"/CN={name}", "-keyout", str(key),
+                 "-out", str(web / "request")])
+        command(["openssl", "x509", "-req", "-in", str(web / "request"), "-days", "30",
+                 "-CA", str(folder / "ca.pem"), "-CAkey", str(web / "ca.key"),
+                 "-extfile", str(web / "extensions"), "-out", str(certificate)])
+
+    for name in vhosts:
+        sign(name, web / f"{name}.key", web / f"{name}.crt",
+             f"subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth\n")
+    sign("fleet client", folder / "client.key", folder / "client.crt",
+         "extendedKeyUsage=clientAuth\n")
+
+
+def seconds(text):
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if not match or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; say 5s, 2m, 1h or 1d")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def count(text):
+    if not re.fullmatch(r"[1-9]\d?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 99")
+    return int(text)
+
+
+def policy(rotate_every, lifetime, publish_ahead=None, stretch=None, lineage=None):
+    """A pool's policy in keyd's words, with defaults that suit short rotations."""
+    most = 61 * rotate_every - lifetime  # keyd holds 64 epochs
+    if most < rotate_every:
+        raise Trouble(f"--lifetime {lifetime}s is too long for --rotate-every {rotate_every}s: "
+                      f"at most {60 * rotate_every}s")
+    chosen = {"rotate_every": rotate_every,
+              "lifetime": lifetime,
+              "publish_ahead": publish_ahead or min(5 * rotate_every, most),
+              "stretch": stretch or lifetime,
+              "lineage": lineage or max(600, 10 * lifetime)}
+    return {key: f"{value}s" for key, value in chosen.items()}
+
+
+# -- the command line --------------------------------------------------------
+
+def up(fleet, arguments):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    times = policy(arguments.rotate_every, arguments.lifetime, arguments.publish_ahead,
+                   arguments.stretch, arguments.lineage)
+    print(f"fleet: starting {arguments.servers} servers in {fleet.dir}", flush=True)
+    try:
+        fleet.up(arguments.servers, times)
+        for name, address, kind, names in fleet.endpoints():
+            print(f"fleet: {name} {address} {kind} {','.join(names)}", flush=True)
+        print(f"fleet: up; stop it with Ctrl-C or: tools/fleet down --dir {fleet.dir}", flush=True)
+        while (fleet.dir / "fleet.json").exists():  # `fleet down` takes it away
+            time.sleep(0.1)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+    finally:
+        fleet.down()
+
+
+def show_status(fleet, _):
+    for name, lives in fleet.alive().items():
+        print(f"{name:<10} {'runs' if lives else 'does not run'}")
+    status = fleet.status()
+    for seen in status["pools"] if status else []:
+        sealing = [epoch["number"] for epoch in seen["epochs"] if epoch["state"] == "sealing"]
+        print(f"pool {seen['name']}: generation {seen['generation']}, "
+              f"{len(seen['epochs'])} epochs, sealing {sealing}")
+
+
+def take_down(fleet, _):
+    """`up` notices that the fleet is gone and ends too."""
+    fleet.down()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/fleet", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name, run, text):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--dir", required=True, help="the folder of the fleet")
+        command.set_defaults(run=run)
+        return command
+
+    start = add("up", up, "start a fleet and stay until SIGTERM")
+    start.add_argument("--servers", type=count, default=3, help="how many (default 3)")
+    for option, default, text in (
+            ("--rotate-every", 5, "an epoch seals this long (default 5s)"),
+            ("--lifetime", 60, "of a ticket (default 60s)"),
+            ("--publish-ahead", None, "epochs are made this long ahead (default 5 rotations)"),
+            ("--stretch", None, "how much longer the last epoch may seal (default lifetime)"),
+            ("--lineage", None, "of a chain of resumptions (default 10m or more)")):
+        start.add_argument(option, type=seconds, default=default, help=text, metavar="TIME")
+    add("down", take_down, "stop it")
+    add("status", show_status, "what runs, and keyd's epochs")
+    add("kill-keyd", lambda fleet, _: fleet.kill("keyd"), "SIGKILL keyd")
+    add("start-keyd", lambda fleet, _: fleet.start("keyd"), "start keyd again")
+    for name, act, text in (("kill", Fleet.kill, "SIGKILL one process"),
+                            ("start", Fleet.start, "start a killed process again")):
+        add(name, lambda fleet, chosen, act=act: act(fleet, chosen.process),
+            text).add_argument("process", help="keyd, agent1, server1, ...")
+
+    arguments = parser.parse_args()
+    try:
+        arguments.run(Fleet(arguments.dir), arguments)
+    except Trouble as trouble:
+        sys.exit(f"fleet: {trouble}")
+
+
+if __name__ == "__main__":
+    main()
