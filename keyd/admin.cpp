@@ -14,8 +14,8 @@
 
 namespace keyd {
 
-using ticket::ring::Fd;
 using nlohmann::json;
+using ticket::ring::Fd;
 
 namespace {
 
@@ -100,8 +100,8 @@ void AdminSocket::admit(Fd socket) {
   const bool welcome = who.uid == 0 || who.uid == ::getuid() || allowed_.contains(who.uid);
   if (!welcome) {
     spdlog::warn("admin socket: user {} (process {}) refused", who.uid, who.pid);
-    const auto refusal = frame(
-        text_of({{"ok", false}, {"error", "you are not among admin_users"}}), admin_frame_limit);
+    const auto refusal = frame(text_of({{"ok", false}, {"error", "you are not among admin_users"}}),
+                               admin_frame_limit);
     ::send(socket.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL);
     return;
   }
@@ -144,7 +144,8 @@ void AdminSocket::take_requests(std::uint64_t id, Connection& connection) {
     answer(id, {{"ok", false}, {"error", problem.what()}});
   } catch (const json::exception&) {
     connection.closing = true;
-    answer(id, {{"ok", false}, {"error", "the request is not JSON of the form that it should have"}});
+    answer(id,
+           {{"ok", false}, {"error", "the request is not JSON of the form that it should have"}});
   }
 }
 
@@ -155,16 +156,16 @@ void AdminSocket::answer(std::uint64_t id, const json& text) {
   connection.busy = false;
   auto encoded = text_of(text);
   if (encoded.size() > admin_frame_limit) {
-    encoded = text_of({{"ok", false},
-                       {"error", "the answer is larger than 1 MiB: ask for one pool"}});
+    encoded =
+        text_of({{"ok", false}, {"error", "the answer is larger than 1 MiB: ask for one pool"}});
   }
   connection.out += frame(encoded, admin_frame_limit);
 }
 
 bool AdminSocket::flush(Connection& connection) {
   while (!connection.out.empty()) {
-    const auto count = ::send(connection.socket.get(), connection.out.data(),
-                              connection.out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const auto count = ::send(connection.socket.get(), connection.out.data(), connection.out.size(),
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     connection.out.erase(0, static_cast<std::size_t>(count));
   }

@@ -28,8 +28,8 @@ std::vector<std::string_view> split(std::string_view text, char at) {
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > 255) return false;
   for (const char c : text) {
-    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                      (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    const bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '_' || c == '-';
     if (!fine) return false;
   }
   return true;
@@ -67,8 +67,8 @@ tl::expected<Request, Problem> parse_request(std::string_view method, std::strin
   const auto query =
       question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
   const auto path = split(target.substr(0, question), '/');  // "", v1, pools, POOL, ...
-  const bool known = path.size() >= 5 && path[0].empty() && path[1] == "v1" &&
-                     path[2] == "pools" && is_name(path[3]);
+  const bool known = path.size() >= 5 && path[0].empty() && path[1] == "v1" && path[2] == "pools" &&
+                     is_name(path[3]);
   if (!known) return refuse(404, "no such path");
 
   const bool bundle = path.size() == 5 && path[4] == "bundle";

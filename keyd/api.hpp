@@ -1,12 +1,11 @@
 // The HTTP API's requests as values (docs/formats.md). No I/O.
 #pragma once
 
-#include <tl/expected.hpp>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tl/expected.hpp>
 #include <variant>
 
 #include "messages.hpp"

@@ -16,8 +16,8 @@ using ring::Readiness;
 
 namespace {
 
-constexpr seconds retry_after{5};         // a store that failed
-constexpr seconds seen_lately{60};        // DESIGN: "members seen in the last minute"
+constexpr seconds retry_after{5};           // a store that failed
+constexpr seconds seen_lately{60};          // DESIGN: "members seen in the last minute"
 constexpr std::size_t most_waiting = 4096;  // enrolments and orders, each
 constexpr std::uint16_t last_member_number = 65535;
 
@@ -77,15 +77,14 @@ bool stale(const PoolState& state, const ring::Policy& policy) {
 // What is being stored, and whom to tell how that went.
 struct Authority::Draft {
   KeeperState state;
-  std::map<std::string, sys_seconds> next;  // of each pool's schedule
-  std::set<std::string> generations;        // pools that have a new one
+  std::map<std::string, sys_seconds> next;              // of each pool's schedule
+  std::set<std::string> generations;                    // pools that have a new one
   std::vector<std::pair<Enrol, std::string>> enrolled;  // with the member's name
   std::vector<Rotation> rotated;
   bool changed = false;
 };
 
-Authority::Authority(AuthorityKeys keys, KeeperState state, StateStore& store,
-                     Publisher& publisher)
+Authority::Authority(AuthorityKeys keys, KeeperState state, StateStore& store, Publisher& publisher)
     : keys_(std::move(keys)),
       signer_public_(crypto::signer_public(keys_.signer)),
       state_(std::move(state)),
@@ -100,7 +99,9 @@ void Authority::configure(std::vector<PoolSetup> pools, Moment now) {
   for (auto& setup : pools) {
     const auto name = setup.config.name;
     auto& pool = configured[name];
-    if (const auto known = pools_.find(name); known != pools_.end()) pool = std::move(known->second);
+    pool.known_since = now.steady;
+    if (const auto known = pools_.find(name); known != pools_.end())
+      pool = std::move(known->second);
     rules_.push_back({name, setup.config.rules});
     pool.setup = std::move(setup);
     pool.next = now.steady;
@@ -185,6 +186,9 @@ void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& poo
 
 Readiness Authority::readiness(const PoolState& state, const Pool& pool, Moment now) const {
   auto found = Readiness::alone;
+  // just started: who was here before may still come back
+  const bool early = now.steady < pool.known_since + seen_lately;
+  if (early && pool.sightings.size() < state.members.size()) return Readiness::waiting;
   for (const auto& [name, sighting] : pool.sightings) {
     if (now.steady - sighting.at > seen_lately) continue;
     if (sighting.applied < state.generation) return Readiness::waiting;
@@ -264,9 +268,10 @@ void Authority::seen(const Seen& seen, Moment now) {
   // process made itself cannot, whatever a member says.
   const bool ahead = seen.applied > state->generation;
   if (ahead && pool->second.inherited && !pool->second.overtaken) {
-    spdlog::warn("pool {}: {} has applied generation {}, newer than {}: the state is older than "
-                 "its members, making a new generation",
-                 seen.pool, seen.member, seen.applied, state->generation);
+    spdlog::warn(
+        "pool {}: {} has applied generation {}, newer than {}: the state is older than "
+        "its members, making a new generation",
+        seen.pool, seen.member, seen.applied, state->generation);
     pool->second.overtaken = true;
     pool->second.next = now.steady;
   }

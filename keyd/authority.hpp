@@ -79,7 +79,8 @@ class Authority {
     PoolSetup setup;
     std::map<std::string, Sighting> sightings;  // by member; enrolled ones only
     ticket::sys_seconds next;                   // when the schedule wants to be asked again
-    bool inherited = true;   // its generation was made before this process began
+    ticket::sys_seconds known_since;            // by this process
+    bool inherited = true;                      // its generation was made before this process began
     bool overtaken = false;  // a member has applied a newer one: the state is an old backup
   };
   struct Draft;

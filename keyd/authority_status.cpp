@@ -104,8 +104,7 @@ std::vector<std::string> Authority::alarms(const PoolState& state, const Pool& p
                                            Moment now) const {
   std::vector<std::string> texts;
   if (!store_problem_.empty()) {
-    texts.push_back(store_problem_ + " (since " +
-                    ring::to_text(now.steady - store_problem_since_) +
+    texts.push_back(store_problem_ + " (since " + ring::to_text(now.steady - store_problem_since_) +
                     "): the old generation stands, nothing new is published");
   }
   if (sealing(state, pool, now) == nullptr) {

@@ -68,8 +68,9 @@ tl::expected<Enrolment, std::string> check_enrolment(const Enrol& request,
   const auto message =
       wire::enrol_message(crypto::sha256(rules.authority), request.pool, *key, time);
   if (!crypto::verify_with(leaf, message, *signature)) {
-    return refuse(who + "the signature is not by this certificate's key, or was made for "
-                        "another authority, pool, sealing key or time");
+    return refuse(who +
+                  "the signature is not by this certificate's key, or was made for "
+                  "another authority, pool, sealing key or time");
   }
   if (time > now.latest + enrolment_window || time < now.latest - enrolment_window) {
     return refuse(who + "its clock is " + distance(time - now.latest) + "; 600 s are allowed");

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -25,10 +26,10 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
-constexpr std::size_t most_strangers = 512;   // DESIGN, section 5
-constexpr auto report_every = 15s;            // "seen in the last minute", with room to spare
+constexpr std::size_t most_strangers = 512;  // DESIGN, section 5
+constexpr auto report_every = 15s;           // "seen in the last minute", with room to spare
 constexpr std::size_t most_in_one_report = 1000;
-constexpr auto last_answers = 300ms;          // what a stopping front still waits for
+constexpr auto last_answers = 300ms;  // what a stopping front still waits for
 
 std::shared_ptr<const FrontConfig> make_config(const Setup& setup) {
   auto config = std::make_shared<FrontConfig>();
@@ -104,8 +105,14 @@ asio::awaitable<void> Front::accept(tcp::acceptor& acceptor) {
 }
 
 Front::Strangers::iterator Front::admit(std::function<void()> close) {
-  if (strangers_.size() >= most_strangers) strangers_.front()();
-  return strangers_.insert(strangers_.end(), std::move(close));
+  // Those closed stand in front, until their coroutines have run to their ends.
+  const auto oldest = std::ranges::find(strangers_, false, &Stranger::closed);
+  const auto closed = static_cast<std::size_t>(std::distance(strangers_.begin(), oldest));
+  if (strangers_.size() - closed >= most_strangers) {
+    oldest->closed = true;
+    oldest->close();
+  }
+  return strangers_.insert(strangers_.end(), {std::move(close)});
 }
 
 Front::LongPolls::iterator Front::hold(LongPoll poll) {

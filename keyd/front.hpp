@@ -26,7 +26,11 @@ struct FrontConfig {
 // One thread: that of the event loop.
 class Front {
  public:
-  using Strangers = std::list<std::function<void()>>;
+  struct Stranger {
+    std::function<void()> close;
+    bool closed = false;  // but its coroutine has not ended yet
+  };
+  using Strangers = std::list<Stranger>;
   struct LongPoll {
     Seen member;
     std::uint64_t after;  // it waits for a generation above this

@@ -156,10 +156,9 @@ Keeper::Keeper(Plan plan, std::filesystem::path port_file)
       port_file_(std::move(port_file)),
       store_(plan_.config.state),
       authority_(make_authority(plan_.config, store_, *this)),
-      admin_(plan_.config.admin, admin_user_ids(plan_.config.admin_users),
-             [this](std::uint64_t connection, const json& request) {
-               order(connection, request);
-             }) {
+      admin_(
+          plan_.config.admin, admin_user_ids(plan_.config.admin_users),
+          [this](std::uint64_t connection, const json& request) { order(connection, request); }) {
   if (const auto problem = lock_memory()) spdlog::warn("{}", *problem);
   restrict_system_calls(plan_.config.seccomp);
 }
@@ -222,8 +221,9 @@ void Keeper::reload() {
   try {
     auto plan = read_plan(plan_.config.file);
     if (fixed_settings(plan.config) != fixed_settings(plan_.config)) {
-      spdlog::warn("listen, state, state_key, signing_key, admin, admin_users and seccomp are "
-                   "taken over at the next start only");
+      spdlog::warn(
+          "listen, state, state_key, signing_key, admin, admin_users and seccomp are "
+          "taken over at the next start only");
     }
     front_.send(plan.front);
     pending_ = std::make_unique<Plan>(std::move(plan));
@@ -284,8 +284,7 @@ void Keeper::order(std::uint64_t connection, const json& request) {
         pool, [this, connection](const json& answer) { admin_.answer(connection, answer); });
   }
   admin_.answer(connection,
-                {{"ok", false},
-                 {"error", "unknown command; known are pools, status and rotate"}});
+                {{"ok", false}, {"error", "unknown command; known are pools, status and rotate"}});
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace keyd {
 class KeeperLink : public Upstream {
  public:
   struct Events {
-    std::function<SetUp(const Setup&)> set_up;  // answered to the keeper
+    std::function<SetUp(const Setup&)> set_up;             // answered to the keeper
     std::function<void(const std::string& pool)> changed;  // a new generation
     std::function<void()> stop;
     std::function<void(const std::string& why)> lost;  // the keeper is gone

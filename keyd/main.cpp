@@ -46,7 +46,8 @@ constexpr const char* exit_status_text =
     "configuration.\n";
 
 void print_roles(std::FILE* out) {
-  std::fputs("keyd makes the secrets of server pools and moves them to the servers.\n\nRoles:\n", out);
+  std::fputs("keyd makes the secrets of server pools and moves them to the servers.\n\nRoles:\n",
+             out);
   for (const auto& role : roles) {
     if (role.summary == nullptr) continue;
     std::fprintf(out, "  %-14s%s\n  %-14s  %s\n", role.name.data(), role.summary, "", role.example);
@@ -126,7 +127,8 @@ int run_front(int argc, const char* const* argv) {
   options.add_options()("fd", "The keeper's socket", cxxopts::value<int>());
   const auto parsed = parse(options, "front", argc, argv);
   if (!parsed) return 0;
-  if (parsed->count("fd") == 0) throw std::invalid_argument("the authority starts its front itself");
+  if (parsed->count("fd") == 0)
+    throw std::invalid_argument("the authority starts its front itself");
   return keyd::run_front((*parsed)["fd"].as<int>());
 }
 

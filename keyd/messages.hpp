@@ -23,7 +23,7 @@ struct FrontPool {
 
 // The whole configuration of a front: takes effect as one, or not at all.
 struct Setup {
-  std::vector<Address> listen;  // only the first Setup's is used
+  std::vector<Address> listen;   // only the first Setup's is used
   std::string certificate, key;  // paths: the front reads its own TLS key
   std::string clients_ca;        // PEM
   std::string log_level;

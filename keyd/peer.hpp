@@ -2,9 +2,8 @@
 // connection, and by the keeper again for each enrolment.
 #pragma once
 
-#include <tl/expected.hpp>
-
 #include <string>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "config.hpp"

@@ -12,6 +12,7 @@ namespace keyd {
 namespace {
 
 // By what they are for. No socket, connect, bind, execve, clone, ptrace.
+// clang-format off
 constexpr int allowed[] = {
     // what it has open
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(recvfrom),
@@ -37,6 +38,7 @@ constexpr int allowed[] = {
     SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(wait4), SCMP_SYS(waitid),
     SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
+// clang-format on
 
 struct Release {
   void operator()(void* filter) const { seccomp_release(filter); }
@@ -88,8 +90,7 @@ void restrict_system_calls(const std::string& mode) {
   if (mode == "off") return;
   const bool kill = mode == "kill";
   const std::uint32_t refusal = kill ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
-  const std::unique_ptr<void, Release> filter(
-      seccomp_init(sanitized ? SCMP_ACT_ALLOW : refusal));
+  const std::unique_ptr<void, Release> filter(seccomp_init(sanitized ? SCMP_ACT_ALLOW : refusal));
   if (!filter) throw std::runtime_error("seccomp: cannot make a filter");
   if (sanitized) {
     forbid_the_worst(filter.get(), refusal);

@@ -33,11 +33,11 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 namespace {
 
 constexpr auto handshake_time = 10s;
-constexpr auto request_time = 60s;   // until the next request is there as a whole
+constexpr auto request_time = 60s;  // until the next request is there as a whole
 constexpr auto answer_time = 60s;
 constexpr auto goodbye_time = 3s;
-constexpr auto keeper_time = 30s;    // for an enrolment
-constexpr auto identity_time = 600s; // then the certificate is looked at again
+constexpr auto keeper_time = 30s;     // for an enrolment
+constexpr auto identity_time = 600s;  // then the certificate is looked at again
 constexpr std::size_t largest_head = 8 << 10;
 constexpr std::size_t largest_body = 64 << 10;
 

@@ -20,7 +20,8 @@ std::filesystem::path credential_path(const std::string& name) {
   if (folder == nullptr) {
     throw std::runtime_error("state_key = \"credential:" + name +
                              "\": $CREDENTIALS_DIRECTORY is not set; start keyd by systemd with "
-                             "LoadCredential=" + name + ":FILE");
+                             "LoadCredential=" +
+                             name + ":FILE");
   }
   if (name.empty() || name.find('/') != std::string::npos) {
     throw std::runtime_error("state_key: a credential's name has no '/'");

@@ -30,7 +30,8 @@ struct FreeBio {
 };
 
 void trust(SSL_CTX* context, const std::string& pem) {
-  const std::unique_ptr<BIO, FreeBio> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const std::unique_ptr<BIO, FreeBio> bio(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   int count = 0;
   while (auto* read = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     const ticket::crypto::Certificate authority(read);

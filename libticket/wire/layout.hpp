@@ -64,6 +64,24 @@
 //     then any number of slots; the first gathers what ended processes counted
 //     0    8  owner        process id | low half of its start time << 32; 0 = free
 //     8    8n counters
+//
+//   Keeper state file                                          keyd/state.cpp
+//     0    8  magic        "tktstate"
+//     8    1  version      1
+//     9    1  kdf          0 = the key itself, 1 = Argon2id from a passphrase
+//    10   16  salt         of Argon2id, else zero
+//    26    8  counter      grows with each store
+//    34    n  sealed       XChaCha20-Poly1305: nonce 24 | ciphertext | tag 16
+//                          AD = "libticket state 1\0" | counter 8
+//
+//   Keeper state, the plaintext                                keyd/state.cpp
+//     u8 version 1 | u16 n, pools:
+//       u8 length, name | u64 generation | u32 last_epoch | u16 last_member |
+//       u32 length, manifest as signed | content key 32 |
+//       u16 n, epochs: number 4 | id 16 | made 8 | seals_from 8 | seals_until 8 |
+//                      opens_until 8 | flags 1 (bit 0: burned) | secret 32 |
+//       u16 n, members: number 2 | u8 length, name | u8 length, fingerprint |
+//                       sealing public key 32 | enrolled_at 8
 #pragma once
 
 #include <cstddef>

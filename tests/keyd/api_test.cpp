@@ -6,8 +6,8 @@ using namespace keyd::api;
 
 TEST_SUITE("http api") {
   TEST_CASE("a bundle is asked for with what is known") {
-    const auto parsed =
-        parse_request("GET", "/v1/pools/web/bundle?after=18446744073709551615&wait=300&applied=0&x=y");
+    const auto parsed = parse_request(
+        "GET", "/v1/pools/web/bundle?after=18446744073709551615&wait=300&applied=0&x=y");
     REQUIRE(parsed.has_value());
     const auto& request = std::get<BundleRequest>(*parsed);
     CHECK(request.pool == "web");
@@ -20,11 +20,16 @@ TEST_SUITE("http api") {
   TEST_CASE("wraps and enrolments") {
     const auto wrap = std::get<WrapRequest>(*parse_request("GET", "/v1/pools/web/wraps/web-1.a"));
     CHECK(wrap.member == "web-1.a");
-    CHECK(std::get<EnrolRequest>(*parse_request("PUT", "/v1/pools/web/members/self")).pool == "web");
+    CHECK(std::get<EnrolRequest>(*parse_request("PUT", "/v1/pools/web/members/self")).pool ==
+          "web");
   }
 
   TEST_CASE("everything else is refused with a number that fits") {
-    struct { const char* method; const char* target; int status; } const requests[] = {
+    struct {
+      const char* method;
+      const char* target;
+      int status;
+    } const requests[] = {
         {"GET", "/", 404},
         {"GET", "", 404},
         {"GET", "/v1/pools", 404},
@@ -50,7 +55,8 @@ TEST_SUITE("http api") {
   }
 
   TEST_CASE("an enrolment has its four fields, of their types") {
-    CHECK(parse_enrolment(R"({"chain":"c","sealing_key":"k","time":5,"signature":"s"})")->time == 5);
+    CHECK(parse_enrolment(R"({"chain":"c","sealing_key":"k","time":5,"signature":"s"})")->time ==
+          5);
     for (const char* body :
          {"", "[]", "{}", R"({"chain":"c","sealing_key":"k","time":"5","signature":"s"})",
           R"({"chain":1,"sealing_key":"k","time":5,"signature":"s"})"}) {

@@ -64,6 +64,22 @@ TEST_SUITE("authority") {
     CHECK(sealing(house.manifest(house.said.published.size() - 1), house.now) != nullptr);
   }
 
+  TEST_CASE("promise 1: a keyd just restarted waits for members that were here before") {
+    House house;
+    const Server web1(house.ca, "web1", "ticket:member:web:web1");
+    house.tend();
+    house.now += 1s;
+    house.enrol(web1);
+    house.now += 48h;  // away for longer than any key lives, and web1 has not called yet
+    house.restart();
+    house.tend();
+
+    const auto first = house.manifest(house.said.published.size() - 1);
+    CHECK(sealing(first, house.now) == nullptr);
+    CHECK(sealing(first, house.now + 59s) == nullptr);
+    CHECK(sealing(first, house.now + 60s) != nullptr);
+  }
+
   TEST_CASE("promise 1: nothing is published before the store has it") {
     House house;
     house.store.asynchronous = true;

@@ -45,7 +45,10 @@ TEST_SUITE("enrolment") {
 
   TEST_CASE("promise 17: no other role enrols, and no other pool's member") {
     const Desk desk;
-    struct { const char* role; const char* why; } const peers[] = {
+    struct {
+      const char* role;
+      const char* why;
+    } const peers[] = {
         {"ticket:keyd", "not that of a member"},
         {"ticket:relay:edge", "not that of a member"},
         {"ticket:member:mail:web1", "member of the pool mail"},
@@ -78,8 +81,10 @@ TEST_SUITE("enrolment") {
   TEST_CASE("the time in it may be ten minutes from ours") {
     const Desk desk;
     const Server web1(desk.ca, "web1", "ticket:member:web:web1");
-    struct { seconds apart; bool fine; } const times[] = {
-        {-601s, false}, {-600s, true}, {0s, true}, {600s, true}, {601s, false}};
+    struct {
+      seconds apart;
+      bool fine;
+    } const times[] = {{-601s, false}, {-600s, true}, {0s, true}, {600s, true}, {601s, false}};
     for (const auto& time : times) {
       CAPTURE(time.apart.count());
       CHECK((desk.refusal(web1.enrol("web", noon + time.apart)) == "") == time.fine);
@@ -109,8 +114,7 @@ TEST_SUITE("enrolment") {
     other_signer.chain = pem_of(rogue.certificate.get());
     CHECK(says(desk.refusal(other_signer), "signature"));
     auto other_authority = good;
-    const auto message = wire::enrol_message(
-        {}, "web", crypto::box_public(web1.sealing_key), noon);
+    const auto message = wire::enrol_message({}, "web", crypto::box_public(web1.sealing_key), noon);
     other_authority.signature = base64url(crypto::sign_with(web1.key.get(), message));
     CHECK(says(desk.refusal(other_authority), "signature"));
   }

@@ -4,15 +4,15 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 
+#include "../crypto/certificates.hpp"
 #include "authority.hpp"
 #include "crypto/digest.hpp"
 #include "feed/bundle.hpp"
 #include "wire/signed.hpp"
-
-#include "../crypto/certificates.hpp"
 
 namespace test {
 
@@ -88,11 +88,14 @@ struct Server {
 
   keyd::Enrol enrol(const std::string& pool, sys_seconds time) const {
     const auto sealing_public = crypto::box_public(sealing_key);
-    const auto message =
-        wire::enrol_message(crypto::sha256(crypto::signer_public(signer_seed())), pool,
-                            sealing_public, time);
-    return {1, pool, pem_of(certificate.get()), base64url(sealing_public),
-            time.time_since_epoch().count(), base64url(crypto::sign_with(key.get(), message)),
+    const auto message = wire::enrol_message(crypto::sha256(crypto::signer_public(signer_seed())),
+                                             pool, sealing_public, time);
+    return {1,
+            pool,
+            pem_of(certificate.get()),
+            base64url(sealing_public),
+            time.time_since_epoch().count(),
+            base64url(crypto::sign_with(key.get(), message)),
             "192.0.2.1 port 1000"};
   }
 
@@ -113,14 +116,15 @@ inline keyd::PoolSetup setup(const test::Authority& ca, const std::string& name 
 // One authority with the pool "web", begun at noon.
 struct House {
   explicit House(std::vector<keyd::PoolSetup> pools = {}) {
+    spdlog::set_level(spdlog::level::off);
     if (pools.empty()) pools.push_back(setup(ca));
     authority = begin({});
     authority->configure(std::move(pools), now);
   }
 
   std::unique_ptr<keyd::Authority> begin(keyd::KeeperState state) {
-    return std::make_unique<keyd::Authority>(
-        keyd::AuthorityKeys{signer_seed(), state_key()}, std::move(state), store, said);
+    return std::make_unique<keyd::Authority>(keyd::AuthorityKeys{signer_seed(), state_key()},
+                                             std::move(state), store, said);
   }
 
   // A keeper that died and was started again on what is stored.
@@ -151,9 +155,7 @@ struct House {
     authority->seen({"web", member, applied, "192.0.2.1"}, now);
     tend();
   }
-  json pool_status() const {
-    return json(authority->status("web", now)).at("pools").at(0);
-  }
+  json pool_status() const { return json(authority->status("web", now)).at("pools").at(0); }
   feed::Manifest manifest(std::size_t which) const {
     return *feed::parse_manifest(feed::parse_bundle(said.published.at(which).bundle)->manifest);
   }
@@ -171,7 +173,8 @@ inline Checked<feed::Opened> open_last(const House& house, const Server& server)
   const auto bundle = *feed::parse_bundle(house.last().bundle);
   std::string wrap;
   for (const auto& published : house.last().wraps) {
-    if (published.member == crypto::subject(server.certificate.get()).substr(3)) wrap = published.wrap;
+    if (published.member == crypto::subject(server.certificate.get()).substr(3))
+      wrap = published.wrap;
   }
   for (const auto& added : house.said.wraps) {
     if (added.generation == house.last().generation &&

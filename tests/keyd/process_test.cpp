@@ -1,5 +1,8 @@
 // The real keyd, asked by curl, which nobody here wrote, and over its admin
 // socket.
+#include "support/process.hpp"
+
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,7 +12,7 @@
 
 #include "fixture.hpp"
 #include "key_file.hpp"
-#include "support/process.hpp"
+#include "ring/ring_file.hpp"
 
 using namespace test;
 using support::Process;
@@ -17,9 +20,7 @@ using support::TempFolder;
 
 namespace {
 
-sys_seconds wall_clock() {
-  return std::chrono::floor<seconds>(std::chrono::system_clock::now());
-}
+sys_seconds wall_clock() { return std::chrono::floor<seconds>(std::chrono::system_clock::now()); }
 
 Wish valid_now(Wish wish) {
   wish.from = wall_clock() - 1h;
@@ -30,11 +31,13 @@ Wish valid_now(Wish wish) {
 struct Folder : TempFolder {
   Folder() {
     write("ca.pem", pem_of(ca.certificate.get()));
+    write("mail-ca.pem", pem_of(mail_ca.certificate.get()));
     keyd::write_key_file(*this / "authority.key", signer_seed());
     keyd::write_key_file(*this / "state.key", state_key().key);
     identity("keyd", "URI:ticket:keyd,IP:127.0.0.1");
     identity("web1", "URI:ticket:member:web:web1");
-    identity("mail1", "URI:ticket:member:mail:mail1");
+    identity("mail1", "URI:ticket:member:mail:mail1", &mail_ca);
+    identity("spy", "URI:ticket:member:web:web1", &mail_ca);
     identity("relay", "URI:ticket:relay:edge");
     configure("");
   }
@@ -59,14 +62,14 @@ struct Folder : TempFolder {
     std::string text =
         "[authority]\nlisten = [\"127.0.0.1:0\"]\ncertificate = \"keyd.pem\"\nkey = \"keyd.key\"\n"
         "signing_key = \"authority.key\"\nstate = \"state/keyd.state\"\nstate_key = \"state.key\"\n"
-        "admin = \"keyd.sock\"\n";
-    for (const char* pool : {"web", "mail"}) {
-      text += std::string("[[pool]]\nname = \"") + pool + "\"\nmembers_ca = \"ca.pem\"\n" + more;
-    }
+        "admin = \"keyd.sock\"\nadmin_users = [\"nobody\"]\n";
+    text += "[[pool]]\nname = \"web\"\nmembers_ca = \"ca.pem\"\n" + more;
+    text += "[[pool]]\nname = \"mail\"\nmembers_ca = \"mail-ca.pem\"\n" + more;
     write("keyd.toml", text);
   }
 
   test::Authority ca{valid_now(ca_wish("test CA"))};
+  test::Authority mail_ca{valid_now(ca_wish("mail CA"))};
 };
 
 struct Keyd {
@@ -87,8 +90,9 @@ struct Keyd {
   // "STATUS BODY" of a request by the bearer of a certificate ("": of none).
   std::string ask(const std::string& path, const std::string& as,
                   const std::vector<std::string>& more = {"--tlsv1.3"}) const {
-    std::vector<std::string> call{"curl", "-s", "-S", "-w", "%{http_code}", "-o", "-",
-                                  "--cacert", (folder / "ca.pem").string()};
+    std::vector<std::string> call{"curl", "-s",           "-S",
+                                  "-w",   "%{http_code}", "-o",
+                                  "-",    "--cacert",     (folder / "ca.pem").string()};
     if (!as.empty()) {
       call.insert(call.end(), {"--cert", (folder / (as + ".pem")).string(), "--key",
                                (folder / (as + ".key")).string()});
@@ -107,8 +111,8 @@ struct Keyd {
     return json::parse(*keyd::receive_frame(socket.get(), keyd::admin_frame_limit));
   }
   bool says(const std::string& text) {
-    return support::wait_until(
-        [&] { return process.output().find(text) != std::string::npos; }, 10s);
+    return support::wait_until([&] { return process.output().find(text) != std::string::npos; },
+                               10s);
   }
 
   const Folder& folder;
@@ -120,9 +124,9 @@ std::string status_of(const std::string& answer) {
 }
 
 pid_t front_of(const Keyd& keyd) {
-  const auto children = support::read_text("/proc/" + std::to_string(keyd.process.pid()) +
-                                           "/task/" + std::to_string(keyd.process.pid()) +
-                                           "/children");
+  const auto children =
+      support::read_text("/proc/" + std::to_string(keyd.process.pid()) + "/task/" +
+                         std::to_string(keyd.process.pid()) + "/children");
   return static_cast<pid_t>(std::stol(children));
 }
 
@@ -148,8 +152,8 @@ TEST_SUITE("the keyd process") {
                     {"sealing_key", base64url(crypto::box_public(sealing_key))},
                     {"time", wall_clock().time_since_epoch().count()},
                     {"signature", base64url(crypto::sign_with(key.get(), message))}};
-    const auto enrolled = keyd.ask("/v1/pools/web/members/self", "web1",
-                                   {"-X", "PUT", "--data-binary", body.dump()});
+    const auto enrolled =
+        keyd.ask("/v1/pools/web/members/self", "web1", {"-X", "PUT", "--data-binary", body.dump()});
     CHECK(status_of(enrolled) == "200");
     CHECK(status_of(keyd.ask("/v1/pools/web/members/self", "web1",
                              {"-X", "PUT", "--data-binary", body.dump()})) == "403");  // replayed
@@ -173,6 +177,8 @@ TEST_SUITE("the keyd process") {
 
     CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "mail1")) == "403");
     CHECK(keyd.says("refused at the pool web: CN=mail1, sha256:"));
+    CHECK(status_of(keyd.ask("/v1/pools/mail/bundle", "mail1")) == "200");
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "spy")) == "403");  // the CA of mail says so
     CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "relay")) == "403");
     CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "keyd")) == "403");
     CHECK(status_of(keyd.ask("/v1/pools/none/bundle", "web1")) == "404");
@@ -189,7 +195,10 @@ TEST_SUITE("the keyd process") {
     Keyd keyd(folder);
     REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
     const auto generation = keyd.order({{"command", "status"}, {"pool", "web"}})
-                                .at("pools").at(0).at("generation").get<std::uint64_t>();
+                                .at("pools")
+                                .at(0)
+                                .at("generation")
+                                .get<std::uint64_t>();
     const auto after = "/v1/pools/web/bundle?after=" + std::to_string(generation);
 
     CHECK(status_of(keyd.ask(after, "web1")) == "204");
@@ -203,6 +212,29 @@ TEST_SUITE("the keyd process") {
     CHECK(keyd.order({{"command", "rotate"}, {"pool", "web"}}).at("ok") == true);
     CHECK(poll.wait(10s) == 0);
     CHECK(poll.output() == "200");
+  }
+
+  TEST_CASE("of those who show no certificate the oldest go first, and members still get in") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(keyd.port())));
+
+    std::vector<ring::Fd> strangers;
+    for (int i = 0; i < 600; ++i) {
+      strangers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      REQUIRE(::connect(strangers.back().get(), reinterpret_cast<sockaddr*>(&address),
+                        sizeof address) == 0);
+    }
+
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "web1")) == "200");
+    char byte = 0;
+    CHECK(::recv(strangers.front().get(), &byte, 1, 0) <= 0);
+    CHECK(::recv(strangers.back().get(), &byte, 1, MSG_DONTWAIT) < 0);
+    CHECK(errno == EAGAIN);  // the newest still stand
   }
 
   TEST_CASE("the admin socket answers, and refuses in words") {
@@ -290,7 +322,12 @@ TEST_SUITE("the keyd process") {
 
   TEST_CASE("promise 15: what is wrong at the start is said, and nothing is started") {
     const Folder folder;
-    struct { const char* file; const char* content; int code; const char* says; } const cases[] = {
+    struct {
+      const char* file;
+      const char* content;
+      int code;
+      const char* says;
+    } const cases[] = {
         {"keyd.toml", "[authority]\n", 2, "keyd.toml:1"},
         {"state.key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 1, "all zero"},
         {"state/keyd.state", "torn", 1, "no state file, or a torn one"},
@@ -334,8 +371,7 @@ TEST_SUITE("the keyd process") {
     CHECK(support::read_text(proc + "/status").find("Seccomp:\t2") != std::string::npos);
     for (const auto process : {keyd.process.pid(), front_of(keyd)}) {
       const auto limits = support::read_text("/proc/" + std::to_string(process) + "/limits");
-      CHECK(limits.find("Max core file size        0                    0 ") !=
-            std::string::npos);
+      CHECK(limits.find("Max core file size        0                    0 ") != std::string::npos);
     }
   }
 }

@@ -67,7 +67,5 @@ TEST_SUITE("seccomp") {
     CHECK(WTERMSIG(status) == SIGSYS);
   }
 
-  TEST_CASE("it may still read its configuration") {
-    CHECK(end_of("kill", reads_a_file) == 0);
-  }
+  TEST_CASE("it may still read its configuration") { CHECK(end_of("kill", reads_a_file) == 0); }
 }

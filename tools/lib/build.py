@@ -16,7 +16,7 @@ root = Path(__file__).resolve().parents[2]
 kinds = {
     "plain": ("gcc", "g++", []),
     "asan": ("clang-14", "clang++-14",
-             ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Dfuzz=true", "-Dbench=true"]),
+             ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Dbench=true"]),
     "tsan": ("clang-14", "clang++-14", ["-Db_sanitize=thread", "-Doptimization=1"]),
 }
 
