@@ -10,6 +10,7 @@ FUZZ_TARGET(data, size) {
       holds(bundle == nullptr || bundle->wait <= keyd::api::longest_wait);
     }
   }
-  if (const auto enrolment = keyd::api::parse_enrolment(text)) holds(enrolment->chain.size() <= size);
+  if (const auto enrolment = keyd::api::parse_enrolment(text))
+    holds(enrolment->chain.size() <= size);
   return 0;
 }

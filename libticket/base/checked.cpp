@@ -4,19 +4,32 @@ namespace ticket {
 
 const char* to_text(Rejection rejection) {
   switch (rejection) {
-    case Rejection::malformed: return "malformed";
-    case Rejection::unknown_key: return "unknown_key";
-    case Rejection::context: return "context";
-    case Rejection::expired: return "expired";
-    case Rejection::forged: return "forged";
-    case Rejection::lineage: return "lineage";
-    case Rejection::revoked: return "revoked";
-    case Rejection::name: return "name";
-    case Rejection::other_pool: return "other_pool";
-    case Rejection::rollback: return "rollback";
-    case Rejection::equivocation: return "equivocation";
-    case Rejection::not_a_member: return "not_a_member";
-    case Rejection::bad_key: return "bad_key";
+    case Rejection::malformed:
+      return "malformed";
+    case Rejection::unknown_key:
+      return "unknown_key";
+    case Rejection::context:
+      return "context";
+    case Rejection::expired:
+      return "expired";
+    case Rejection::forged:
+      return "forged";
+    case Rejection::lineage:
+      return "lineage";
+    case Rejection::revoked:
+      return "revoked";
+    case Rejection::name:
+      return "name";
+    case Rejection::other_pool:
+      return "other_pool";
+    case Rejection::rollback:
+      return "rollback";
+    case Rejection::equivocation:
+      return "equivocation";
+    case Rejection::not_a_member:
+      return "not_a_member";
+    case Rejection::bad_key:
+      return "bad_key";
   }
   return "unknown rejection";
 }

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <tl/expected.hpp>
-
 #include <utility>
 
 namespace ticket {
@@ -40,11 +39,11 @@ T unwrap(Checked<T>& checked) {
 }
 
 // Unwraps a Checked, or returns its rejection from the enclosing function.
-#define TRY(expression)                                        \
-  __extension__({                                              \
-    auto checked = (expression);                               \
-    if (!checked) return tl::unexpected(checked.error());      \
-    ::ticket::unwrap(checked);                                 \
+#define TRY(expression)                                   \
+  __extension__({                                         \
+    auto checked = (expression);                          \
+    if (!checked) return tl::unexpected(checked.error()); \
+    ::ticket::unwrap(checked);                            \
   })
 
 }  // namespace ticket

@@ -21,8 +21,6 @@ Moment SystemClock::now() const {
   return {sys_seconds(anchor_ + read(CLOCK_BOOTTIME)), sys_seconds(read(CLOCK_REALTIME_COARSE))};
 }
 
-seconds SystemClock::apart() const {
-  return read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME) - anchor_;
-}
+seconds SystemClock::apart() const { return read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME) - anchor_; }
 
 }  // namespace ticket

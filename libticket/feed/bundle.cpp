@@ -93,8 +93,7 @@ Checked<Opened> open_bundle(const Bundle& bundle, BytesView wrap,
   const auto parsed = TRY(wire::parse_wrap(unwrapped->expose()));
   const auto content_key = ContentKey::copy_of(parsed.content_key.first<32>());
 
-  const auto plain =
-      TRY(crypto::aead_open(content_key, bundle.secrets, opened.applied.manifest));
+  const auto plain = TRY(crypto::aead_open(content_key, bundle.secrets, opened.applied.manifest));
   opened.ring = TRY(to_ring(opened.manifest, plain, parsed.member));
   return opened;
 }

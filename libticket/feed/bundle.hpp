@@ -25,9 +25,9 @@ struct Manifest {
   std::string pool;
   std::uint64_t generation = 0;
   sys_seconds issued_at;
-  sys_seconds not_after;               // the last opens_until
+  sys_seconds not_after;  // the last opens_until
   ring::Policy policy;
-  std::vector<ring::Epoch> epochs;     // oldest first, burned ones too
+  std::vector<ring::Epoch> epochs;  // oldest first, burned ones too
   std::vector<MemberEntry> members;
   std::vector<ring::Revocation> revocations;
   std::optional<crypto::SignerPublic> next_signer;
@@ -38,9 +38,9 @@ std::string write_manifest(const Manifest& manifest);
 
 // The common part: the same for all members, and safe to store anywhere.
 struct Bundle {
-  std::string manifest;          // JSON as signed
+  std::string manifest;  // JSON as signed
   crypto::Signature signature{};
-  Bytes secrets;                 // XChaCha20-Poly1305 under the content key
+  Bytes secrets;  // XChaCha20-Poly1305 under the content key
 };
 
 std::string write_bundle(const Bundle& bundle);
@@ -75,7 +75,7 @@ struct Expectation {
 struct Opened {
   Manifest manifest;
   ring::Ring ring;
-  Applied applied;   // what to expect from now on
+  Applied applied;  // what to expect from now on
 };
 
 // Verifies and opens with a member's sealing key; also not_a_member and bad_key.

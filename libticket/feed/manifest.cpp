@@ -154,7 +154,8 @@ bool consistent(const Manifest& manifest) {
 std::string write_manifest(const Manifest& manifest) {
   json epochs = json::array(), members = json::array(), revocations = json::array();
   for (const auto& epoch : manifest.epochs) epochs.push_back(to_json(epoch));
-  for (const auto& m : manifest.members) members.push_back({{"number", m.number}, {"name", m.name}});
+  for (const auto& m : manifest.members)
+    members.push_back({{"number", m.number}, {"name", m.name}});
   for (const auto& r : manifest.revocations) {
     revocations.push_back(
         {{"minter", r.minter}, {"from", number(r.from)}, {"until", number(r.until)}});

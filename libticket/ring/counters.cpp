@@ -15,10 +15,19 @@
 namespace ticket::ring {
 
 const char* to_text(Counter counter) {
-  constexpr const char* names[] = {"sealed",          "not_sealed", "resumed_announced",
-                                   "resumed_sealing", "resumed_opening", "unknown_key",
-                                   "context",         "expired",    "forged",
-                                   "malformed",       "lineage",    "revoked", "name"};
+  constexpr const char* names[] = {"sealed",
+                                   "not_sealed",
+                                   "resumed_announced",
+                                   "resumed_sealing",
+                                   "resumed_opening",
+                                   "unknown_key",
+                                   "context",
+                                   "expired",
+                                   "forged",
+                                   "malformed",
+                                   "lineage",
+                                   "revoked",
+                                   "name"};
   static_assert(std::size(names) == counter_count);
   return counter < Counter::count_ ? names[static_cast<std::size_t>(counter)] : "unknown counter";
 }
@@ -39,7 +48,7 @@ struct Slot {
   Counts counts{};
 };
 
-constexpr std::size_t gathered = 0;     // the slot of what ended processes counted
+constexpr std::size_t gathered = 0;      // the slot of what ended processes counted
 constexpr std::size_t max_slots = 4096;  // processes that live at once
 
 off_t offset_of(std::size_t slot) {
@@ -57,8 +66,8 @@ bool write_slot(int file, std::size_t index, const Slot& slot) {
 bool valid(int file) {
   FileHeader header{};
   return pread(file, &header, sizeof(header), 0) == static_cast<ssize_t>(sizeof(header)) &&
-         std::memcmp(header.magic, magic, sizeof(magic)) == 0 &&
-         header.version == layout_version && header.counters == counter_count;
+         std::memcmp(header.magic, magic, sizeof(magic)) == 0 && header.version == layout_version &&
+         header.counters == counter_count;
 }
 
 // Field 22 of /proc/PID/stat: tells a process from a later one of the same
@@ -76,9 +85,7 @@ std::uint64_t start_time(std::uint32_t pid) {
 
 std::uint64_t owner_of(std::uint32_t pid) { return pid | (start_time(pid) << 32); }
 
-bool ended(std::uint64_t owner) {
-  return owner != owner_of(static_cast<std::uint32_t>(owner));
-}
+bool ended(std::uint64_t owner) { return owner != owner_of(static_cast<std::uint32_t>(owner)); }
 
 Counts sum_of(Counts a, const Counts& b) {
   for (std::size_t i = 0; i < counter_count; ++i) a[i] += b[i];

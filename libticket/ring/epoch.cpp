@@ -4,11 +4,16 @@ namespace ticket::ring {
 
 const char* to_text(EpochState state) {
   switch (state) {
-    case EpochState::announced: return "announced";
-    case EpochState::sealing: return "sealing";
-    case EpochState::opening: return "opening";
-    case EpochState::wiped: return "wiped";
-    case EpochState::burned: return "burned";
+    case EpochState::announced:
+      return "announced";
+    case EpochState::sealing:
+      return "sealing";
+    case EpochState::opening:
+      return "opening";
+    case EpochState::wiped:
+      return "wiped";
+    case EpochState::burned:
+      return "burned";
   }
   return "unknown state";
 }

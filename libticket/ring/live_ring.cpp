@@ -29,8 +29,7 @@ const Stek* ContextKeys::sealing(Moment now) const noexcept {
   for (auto stek = steks_.rbegin(); stek != steks_.rend(); ++stek) {
     const auto& epoch = *stek->epoch;
     if (epoch.burned || epoch.seals_from > now.steady) continue;
-    const bool seals =
-        now.steady < epoch.seals_until + stretch_ && now.latest < epoch.opens_until;
+    const bool seals = now.steady < epoch.seals_until + stretch_ && now.latest < epoch.opens_until;
     return seals ? &*stek : nullptr;
   }
   return nullptr;
@@ -134,8 +133,8 @@ void LiveRing::follow_file() {
 
 bool LiveRing::changed(Moment now) const {
   const auto* snapshot = snapshot_.load();
-  return snapshot == nullptr || reader_->index() != snapshot->index ||
-         now.latest >= next_change_ || file_state_ != RingFileState::ok;
+  return snapshot == nullptr || reader_->index() != snapshot->index || now.latest >= next_change_ ||
+         file_state_ != RingFileState::ok;
 }
 
 void LiveRing::reload(Moment now) {
@@ -153,11 +152,13 @@ void LiveRing::reload(Moment now) {
 void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
   next_change_ = ring.next_change(now);
   const auto secrets = std::move(ring.secrets);
-  publish(build(index, std::move(ring), [&](const Ring& of, std::size_t context, std::size_t epoch,
-                                            std::span<std::byte, wire::stek_size> out) {
-    const auto& [purpose, name] = contexts_[context];
-    derive_stek(secrets.expose().subspan(epoch * 32, 32), purpose, of.pool, name, out);
-  }));
+  publish(build(index, std::move(ring),
+                [&](const Ring& of, std::size_t context, std::size_t epoch,
+                    std::span<std::byte, wire::stek_size> out) {
+                  const auto& [purpose, name] = contexts_[context];
+                  derive_stek(secrets.expose().subspan(epoch * 32, 32), purpose, of.pool, name,
+                              out);
+                }));
 }
 
 // The file is gone or unusable: go on with the keys that are known, less those
@@ -172,15 +173,16 @@ void LiveRing::drop_ended(Moment now) {
   if (left.epochs.size() == before.size()) return;
 
   const auto contexts = old->contexts.size();
-  publish(build(old->index, std::move(left), [&](const Ring& of, std::size_t context,
-                                                 std::size_t epoch,
-                                                 std::span<std::byte, wire::stek_size> out) {
-    if (context >= contexts) return;
-    const auto was = static_cast<std::size_t>(
-        std::ranges::find(before, of.epochs[epoch].number, &Epoch::number) - before.begin());
-    const auto at = (context * before.size() + was) * wire::stek_size;
-    std::ranges::copy(old->material.expose().subspan(at, wire::stek_size), out.begin());
-  }));
+  publish(build(
+      old->index, std::move(left),
+      [&](const Ring& of, std::size_t context, std::size_t epoch,
+          std::span<std::byte, wire::stek_size> out) {
+        if (context >= contexts) return;
+        const auto was = static_cast<std::size_t>(
+            std::ranges::find(before, of.epochs[epoch].number, &Epoch::number) - before.begin());
+        const auto at = (context * before.size() + was) * wire::stek_size;
+        std::ranges::copy(old->material.expose().subspan(at, wire::stek_size), out.begin());
+      }));
 }
 
 namespace {
@@ -192,7 +194,8 @@ Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch
 
 }  // namespace
 
-std::unique_ptr<Snapshot> LiveRing::build(std::uint64_t index, Ring ring, const Derive& derive) const {
+std::unique_ptr<Snapshot> LiveRing::build(std::uint64_t index, Ring ring,
+                                          const Derive& derive) const {
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->index = index;
   snapshot->ring = std::move(ring);

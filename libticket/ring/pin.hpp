@@ -28,7 +28,8 @@ PinRecord* enter_thread() noexcept;
 template <class T>
 const T* pin(const std::atomic<const T*>& shared) noexcept {
   auto* record = detail::this_thread;
-  if (record == nullptr) [[unlikely]] record = detail::enter_thread();
+  if (record == nullptr) [[unlikely]]
+    record = detail::enter_thread();
   const T* object = shared.load(std::memory_order_acquire);
   for (;;) {
     if (detail::writers_fence.load(std::memory_order_relaxed)) [[likely]] {
@@ -38,7 +39,8 @@ const T* pin(const std::atomic<const T*>& shared) noexcept {
       record->pinned.store(object, std::memory_order_seq_cst);
     }
     const T* again = shared.load(std::memory_order_seq_cst);
-    if (again == object) [[likely]] return object;
+    if (again == object) [[likely]]
+      return object;
     object = again;
   }
 }

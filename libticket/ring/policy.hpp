@@ -11,11 +11,11 @@ namespace ticket::ring {
 using namespace std::chrono_literals;
 
 struct Policy {
-  seconds rotate_every = 1h;    // an epoch seals this long
-  seconds lifetime = 12h;       // of a ticket; at most 7 days (RFC 8446, 4.6.1)
-  seconds publish_ahead = 6h;   // epochs are made this long before they seal
-  seconds stretch = 12h;        // the last epoch may seal this much longer when nothing newer came
-  seconds lineage = 24h;        // no resumption later than this after the full handshake
+  seconds rotate_every = 1h;   // an epoch seals this long
+  seconds lifetime = 12h;      // of a ticket; at most 7 days (RFC 8446, 4.6.1)
+  seconds publish_ahead = 6h;  // epochs are made this long before they seal
+  seconds stretch = 12h;       // the last epoch may seal this much longer when nothing newer came
+  seconds lineage = 24h;       // no resumption later than this after the full handshake
 
   bool operator==(const Policy&) const = default;
 };

@@ -27,14 +27,22 @@ Fd::~Fd() {
 
 const char* to_text(RingFileState state) {
   switch (state) {
-    case RingFileState::ok: return "ok";
-    case RingFileState::missing: return "ring file missing";
-    case RingFileState::unreadable: return "ring file unreadable: check its mode and group";
-    case RingFileState::truncated: return "ring file truncated";
-    case RingFileState::not_a_ring: return "not a ring file";
-    case RingFileState::other_version: return "ring file of another layout version";
-    case RingFileState::empty: return "ring file holds no ring yet";
-    case RingFileState::torn: return "ring file torn";
+    case RingFileState::ok:
+      return "ok";
+    case RingFileState::missing:
+      return "ring file missing";
+    case RingFileState::unreadable:
+      return "ring file unreadable: check its mode and group";
+    case RingFileState::truncated:
+      return "ring file truncated";
+    case RingFileState::not_a_ring:
+      return "not a ring file";
+    case RingFileState::other_version:
+      return "ring file of another layout version";
+    case RingFileState::empty:
+      return "ring file holds no ring yet";
+    case RingFileState::torn:
+      return "ring file torn";
   }
   return "unknown state";
 }
@@ -72,7 +80,8 @@ std::size_t file_size() { return page + 2 * slot_size(); }
 bool read_at(int file, std::span<std::byte> out, off_t offset) {
   std::size_t done = 0;
   while (done < out.size()) {
-    const auto n = pread(file, out.data() + done, out.size() - done, offset + static_cast<off_t>(done));
+    const auto n =
+        pread(file, out.data() + done, out.size() - done, offset + static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     done += static_cast<std::size_t>(n);
@@ -83,7 +92,8 @@ bool read_at(int file, std::span<std::byte> out, off_t offset) {
 void write_at(int file, BytesView bytes, off_t offset) {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const auto n = pwrite(file, bytes.data() + done, bytes.size() - done, offset + static_cast<off_t>(done));
+    const auto n =
+        pwrite(file, bytes.data() + done, bytes.size() - done, offset + static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) throw std::system_error(errno, std::generic_category(), "ring file: write");
     done += static_cast<std::size_t>(n);
@@ -155,8 +165,8 @@ Checked<Ring> to_ring(wire::RingSlot slot, std::string pool) {
   ring.not_after = slot.not_after;
   ring.policy = TRY(parse_policy(slot.policy));
   for (const auto& e : slot.epochs) {
-    ring.epochs.push_back({e.number, e.id, e.made, e.seals_from, e.seals_until, e.opens_until,
-                           (e.flags & 1) != 0});
+    ring.epochs.push_back(
+        {e.number, e.id, e.made, e.seals_from, e.seals_until, e.opens_until, (e.flags & 1) != 0});
   }
   ring.secrets = std::move(slot.secrets);
   for (const auto& r : slot.revocations) ring.revocations.push_back({r.minter, r.from, r.until});
@@ -323,7 +333,8 @@ tl::expected<Ring, RingFileState> RingReader::read() const {
 }
 
 bool RingReader::replaced() const {
-  struct stat opened {}, named {};
+  struct stat opened {
+  }, named{};
   if (stat(path_.c_str(), &named) != 0) return false;  // gone: keep what we have
   if (!file_ || fstat(file_.get(), &opened) != 0) return true;
   return opened.st_ino != named.st_ino || opened.st_dev != named.st_dev;

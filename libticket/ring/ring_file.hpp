@@ -55,7 +55,16 @@ class RingWriter {
 };
 
 // Why a ring file gives no ring.
-enum class RingFileState { ok, missing, unreadable, truncated, not_a_ring, other_version, empty, torn };
+enum class RingFileState {
+  ok,
+  missing,
+  unreadable,
+  truncated,
+  not_a_ring,
+  other_version,
+  empty,
+  torn
+};
 const char* to_text(RingFileState state);
 
 // Every call reads the file: for those who tend a ring, not for handshakes.

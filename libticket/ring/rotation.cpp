@@ -92,8 +92,10 @@ Plan plan_rotation_now(const std::vector<Epoch>& epochs, std::uint32_t last_numb
   const auto next = first_announced(plan.epochs, now);
   if (next != plan.epochs.end()) {
     // one made a moment ago may not have reached everybody
-    const bool sent = readiness != Readiness::waiting || next->made + late_announcement <= now.steady;
-    const auto start = sent ? now.steady : std::min(next->seals_from, now.steady + late_announcement);
+    const bool sent =
+        readiness != Readiness::waiting || next->made + late_announcement <= now.steady;
+    const auto start =
+        sent ? now.steady : std::min(next->seals_from, now.steady + late_announcement);
     const auto earlier = start - next->seals_from;
     for (auto epoch = plan.epochs.begin(); epoch != next; ++epoch) {
       epoch->seals_until = std::min(epoch->seals_until, start);

@@ -22,8 +22,8 @@ struct Plan {
   // give an id and a secret. Those missing are to be wiped.
   std::vector<Epoch> epochs;
   std::uint32_t last_number = 0;
-  bool changed = false;   // something must be stored and published
-  sys_seconds next;       // ask again then at the latest
+  bool changed = false;  // something must be stored and published
+  sys_seconds next;      // ask again then at the latest
 };
 
 // Plans at `now`. `epochs` oldest first; `last_number` is the highest ever made.

@@ -10,10 +10,10 @@
 namespace ticket::wire {
 
 struct Attribution {
-  std::uint16_t minter = 0;      // member number, 0 = unknown
-  sys_seconds born;              // the lineage's full handshake
-  sys_seconds sealed;            // this ticket
-  ByteArray<8> name_hash{};      // of the server name it was made for, zero = none
+  std::uint16_t minter = 0;  // member number, 0 = unknown
+  sys_seconds born;          // the lineage's full handshake
+  sys_seconds sealed;        // this ticket
+  ByteArray<8> name_hash{};  // of the server name it was made for, zero = none
 
   bool operator==(const Attribution&) const = default;
 };

@@ -68,7 +68,8 @@ class Writer {
   Writer& integer(T value) {
     ByteArray<sizeof(T)> encoded;
     for (std::size_t i = 0; i < sizeof(T); ++i) {
-      encoded[sizeof(T) - 1 - i] = static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i));
+      encoded[sizeof(T) - 1 - i] =
+          static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i));
     }
     return bytes(encoded);
   }

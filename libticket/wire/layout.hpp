@@ -90,11 +90,11 @@
 
 namespace ticket::wire {
 
-constexpr std::size_t key_name_size = 16;    // RFC 5077, section 4
-constexpr std::size_t iv_size = 16;          // one AES block
-constexpr std::size_t mac_size = 32;         // HMAC-SHA256
-constexpr std::size_t max_name_size = 255;   // of a pool, context, purpose: u8 length
-constexpr std::size_t max_epochs = 64;       // what a policy may ask for (ring/policy.hpp)
+constexpr std::size_t key_name_size = 16;   // RFC 5077, section 4
+constexpr std::size_t iv_size = 16;         // one AES block
+constexpr std::size_t mac_size = 32;        // HMAC-SHA256
+constexpr std::size_t max_name_size = 255;  // of a pool, context, purpose: u8 length
+constexpr std::size_t max_epochs = 64;      // what a policy may ask for (ring/policy.hpp)
 constexpr std::size_t max_revocations = 256;
 constexpr std::size_t stek_size = 80;
 constexpr std::size_t epoch_secret_size = 32;

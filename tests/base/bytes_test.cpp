@@ -1,6 +1,6 @@
-#include <doctest/doctest.h>
-
 #include "base/bytes.hpp"
+
+#include <doctest/doctest.h>
 
 namespace ticket {
 

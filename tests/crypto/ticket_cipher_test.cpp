@@ -30,8 +30,7 @@ struct Contexts {
 
 TEST_SUITE("ticket cipher") {
   TEST_CASE("AES-256-CBC, NIST SP 800-38A F.2.5, and HMAC-SHA256, RFC 4231 test 1 key padded") {
-    const auto aes =
-        *from_hex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
+    const auto aes = *from_hex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
     const Bytes hmac(32, std::byte{0x0b});
     const auto iv = *from_hex("000102030405060708090a0b0c0d0e0f");
     const auto plain = *from_hex("6bc1bee22e409f96e93d7e117393172a");

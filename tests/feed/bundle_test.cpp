@@ -50,7 +50,8 @@ TEST_SUITE("bundle") {
     CHECK(opened->ring.member == 2);
     CHECK(opened->ring.generation == 10);
     CHECK(opened->ring.epochs == pool.manifest().epochs);
-    CHECK(std::ranges::equal(opened->ring.secrets.expose(), ring_of(hourly(1, 3)).secrets.expose()));
+    CHECK(
+        std::ranges::equal(opened->ring.secrets.expose(), ring_of(hourly(1, 3)).secrets.expose()));
     CHECK(opened->ring.revocations == pool.manifest().revocations);
     CHECK(opened->applied.generation == 10);
   }

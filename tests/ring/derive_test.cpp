@@ -21,7 +21,10 @@ std::string stek(std::string_view purpose, std::string_view pool, std::string_vi
 
 TEST_SUITE("derive") {
   TEST_CASE("the first block is HMAC(secret, info | 0x01), RFC 5869 section 2.3") {
-    const std::string info("libticket 1\x0btls/openssl\x03web\x01" "a\x01", 30);
+    const std::string info(
+        "libticket 1\x0btls/openssl\x03web\x01"
+        "a\x01",
+        30);
     const Bytes secret(32, std::byte{1});
     Bytes block(32);
     HMAC(EVP_sha256(), secret.data(), 32, raw(as_bytes(info)), info.size(), raw(block), nullptr);

@@ -14,9 +14,9 @@ TEST_SUITE("epoch") {
       seconds after_noon;
       EpochState state;
     } const moments[] = {
-        {-1s, EpochState::announced},           {0s, EpochState::sealing},
-        {1h - 1s, EpochState::sealing},         {1h, EpochState::opening},
-        {13h - 1s, EpochState::opening},        {13h, EpochState::wiped},
+        {-1s, EpochState::announced},    {0s, EpochState::sealing},
+        {1h - 1s, EpochState::sealing},  {1h, EpochState::opening},
+        {13h - 1s, EpochState::opening}, {13h, EpochState::wiped},
     };
     for (const auto& moment : moments) {
       CAPTURE(moment.after_noon.count());

@@ -21,7 +21,8 @@ struct Host {
   std::filesystem::path path = folder / "web.ring";
 
   LiveRing open() {
-    return LiveRing({path, {}, &clock, [this](int, const std::string& text) { said.push_back(text); }});
+    return LiveRing(
+        {path, {}, &clock, [this](int, const std::string& text) { said.push_back(text); }});
   }
   void publish(const Ring& ring) {
     REQUIRE(RingWriter(path, ring.pool).publish(ring, clock.now()).has_value());

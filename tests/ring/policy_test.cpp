@@ -38,9 +38,18 @@ TEST_SUITE("policy") {
       const char* text;
       std::optional<seconds> value;
     } const cases[] = {
-        {"90s", 90s},        {"5m", 5min},         {"12h", 12h},         {"7d", 7 * 24h},
-        {"0s", 0s},          {"5", std::nullopt},  {"m", std::nullopt},  {"5 m", std::nullopt},
-        {"-5m", std::nullopt}, {"5w", std::nullopt}, {"", std::nullopt}, {"99999999999d", std::nullopt},
+        {"90s", 90s},
+        {"5m", 5min},
+        {"12h", 12h},
+        {"7d", 7 * 24h},
+        {"0s", 0s},
+        {"5", std::nullopt},
+        {"m", std::nullopt},
+        {"5 m", std::nullopt},
+        {"-5m", std::nullopt},
+        {"5w", std::nullopt},
+        {"", std::nullopt},
+        {"99999999999d", std::nullopt},
     };
     for (const auto& test : cases) {
       CAPTURE(test.text);

@@ -106,8 +106,10 @@ TEST_SUITE("ring file") {
       const char* what;
       void (*spoil)(Ring&);
     } const cases[] = {
-        {"an all-zero secret", [](Ring& r) { std::ranges::fill(r.secrets.fill().first(32), std::byte{0}); }},
-        {"a repeated secret", [](Ring& r) { std::ranges::copy(r.secret(0), r.secrets.fill().subspan(32).begin()); }},
+        {"an all-zero secret",
+         [](Ring& r) { std::ranges::fill(r.secrets.fill().first(32), std::byte{0}); }},
+        {"a repeated secret",
+         [](Ring& r) { std::ranges::copy(r.secret(0), r.secrets.fill().subspan(32).begin()); }},
         {"a repeated id", [](Ring& r) { r.epochs[1].id = r.epochs[0].id; }},
         {"a repeated number", [](Ring& r) { r.epochs[1].number = r.epochs[0].number; }},
         {"an all-zero id", [](Ring& r) { r.epochs[0].id = {}; }},

@@ -1,10 +1,10 @@
 // Rings for tests: known times, known secrets.
 #pragma once
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
-
-#include <unistd.h>
 
 #include "ring/ring_file.hpp"
 
@@ -20,7 +20,8 @@ inline ring::Epoch epoch(std::uint32_t number, sys_seconds seals_from, seconds l
   ring::Epoch epoch;
   epoch.number = number;
   epoch.id.fill(std::byte{0xee});
-  for (int i = 0; i < 4; ++i) epoch.id[static_cast<std::size_t>(i)] = static_cast<std::byte>(number >> (8 * i));
+  for (int i = 0; i < 4; ++i)
+    epoch.id[static_cast<std::size_t>(i)] = static_cast<std::byte>(number >> (8 * i));
   epoch.made = seals_from - 6h;
   epoch.seals_from = seals_from;
   epoch.seals_until = seals_from + length;

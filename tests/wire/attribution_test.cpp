@@ -12,7 +12,10 @@ TEST_SUITE("attribution") {
     const auto bytes = write_attribution(attribution);
 
     CHECK(parse_attribution(bytes) == attribution);
-    CHECK(hex(BytesView(bytes).first(19)) == "010007" "000000006ab13b80" "000000006ab13bbc");
+    CHECK(hex(BytesView(bytes).first(19)) ==
+          "010007"
+          "000000006ab13b80"
+          "000000006ab13bbc");
     refuses_every_truncation(bytes, parse_attribution);
     no_flipped_bit_goes_unseen(bytes, parse_attribution,
                                [](const Attribution& parsed) { return parsed == attribution; });
