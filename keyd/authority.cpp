@@ -17,7 +17,7 @@ using ring::Readiness;
 namespace {
 
 constexpr seconds retry_after{5};           // a store that failed
-constexpr seconds seen_lately{60};          // DESIGN: "members seen in the last minute"
+constexpr seconds seen_lately{60};          // whom a late epoch waits for
 constexpr std::size_t most_waiting = 4096;  // enrolments and orders, each
 constexpr std::uint16_t last_member_number = 65535;
 

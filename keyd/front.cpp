@@ -26,7 +26,7 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
-constexpr std::size_t most_strangers = 512;  // DESIGN, section 5
+constexpr std::size_t most_strangers = 512;  // the oldest is closed for one more
 constexpr auto report_every = 15s;           // "seen in the last minute", with room to spare
 constexpr std::size_t most_in_one_report = 1000;
 constexpr auto last_answers = 300ms;  // what a stopping front still waits for

@@ -2,7 +2,7 @@
 //
 // Making and sealing follow `steady`: the wall clock at an anchor plus the boot
 // time gone since. Opening and wiping follow `latest`: the later of that and
-// the wall clock, so that a clock set back revives no key. (DESIGN promise 10.)
+// the wall clock, so that a clock set back revives no key. (Promise 10, docs/promises.md.)
 #pragma once
 
 #include <algorithm>

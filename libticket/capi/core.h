@@ -39,8 +39,8 @@ typedef struct {
 /* Reads the ring's clock and takes over a changed ring if one is due. */
 TKT_API tkt_core_time tkt_core_now(tkt_ring *ring);
 
-/* The number of a context, made known on first use (that may lock and derive
- * keys); -1 when there are too many. */
+/* The number of a context, made known on first use (that may lock); its keys are
+ * there after the next tkt_core_now. -1 when there are too many. */
 TKT_API int tkt_core_context(tkt_ring *ring, const char *purpose, const char *context);
 
 /* The epoch to seal with now: TKT_OK or TKT_NO_KEY. */

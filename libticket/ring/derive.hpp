@@ -15,8 +15,8 @@ constexpr std::string_view openssl = "tls/openssl";
 }
 
 // Writes key_name 16 | hmac key 32 | aes key 32 to `out` (80 bytes). `secret` is
-// 32 bytes; names are 1-255 bytes, but a context may be empty. Source: DESIGN 4;
-// layout in wire/layout.hpp.
+// 32 bytes; names are 1-255 bytes, but a context may be empty.
+// Layout: wire/layout.hpp.
 void derive_stek(BytesView secret, std::string_view purpose, std::string_view pool,
                  std::string_view context, std::span<std::byte, 80> out);
 

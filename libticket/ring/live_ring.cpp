@@ -101,17 +101,23 @@ int LiveRing::context(std::string_view purpose, std::string_view name) {
   const auto number = static_cast<int>(contexts_.size());
   contexts_.emplace_back(purpose, name);
   numbers_.emplace(key, number);
-  reload(now());
+  contexts_grew_ = true;  // a thousand of them are derived at once, not one by one
+  due_ = 0;
   return number;
 }
 
 sys_seconds LiveRing::tend(Moment now) {
-  const std::unique_lock guard(tending_, std::try_to_lock);
-  if (!guard) return now.latest + seconds(1);
+  std::unique_lock guard(tending_, std::defer_lock);
+  if (contexts_grew_) {
+    guard.lock();  // whoever named one needs its keys now
+  } else if (!guard.try_lock()) {
+    return now.latest + seconds(1);
+  }
 
   follow_file();
   // a forked child's memory is not locked until it is allocated anew
-  if (fork_.forked() || changed(now)) reload(now);
+  const bool forked = fork_.forked(), grew = contexts_grew_.exchange(false);
+  if (forked || grew || changed(now)) reload(now);
   counters_.flush();
 
   const auto next = std::min(next_change_, now.latest + seconds(1));

@@ -67,8 +67,9 @@ class LiveRing {
   explicit LiveRing(Options options);
   ~LiveRing();
 
-  // The number of a context, made known on first use (that derives its keys);
-  // -1 beyond max_contexts or for names of more than 255 bytes.
+  // The number of a context, made known on first use: its keys are there after
+  // the next tend(), which is due at once. -1 beyond max_contexts or for names of
+  // more than 255 bytes.
   static constexpr std::size_t max_contexts = 1024;
   int context(std::string_view purpose, std::string_view name);
 
@@ -140,6 +141,7 @@ class LiveRing {
   sys_seconds next_change_ = sys_seconds::max();
   std::unordered_map<std::string, int> numbers_;
   std::vector<std::pair<std::string, std::string>> contexts_;  // purpose, name
+  std::atomic<bool> contexts_grew_{false};
   std::atomic<const Snapshot*> snapshot_{nullptr};
   std::atomic<std::int64_t> due_{0};
 };

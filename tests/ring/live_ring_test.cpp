@@ -29,7 +29,13 @@ struct Host {
   }
 };
 
+// As the handshake path does first.
+void tend_if_due(LiveRing& ring) {
+  if (ring.due(ring.now())) ring.tend(ring.now());
+}
+
 std::uint32_t sealing(LiveRing& ring, int context) {
+  tend_if_due(ring);
   const LiveRing::Pin pin(ring);
   const auto* keys = pin.keys(context);
   const auto* stek = keys != nullptr ? keys->sealing(ring.now()) : nullptr;
@@ -43,6 +49,7 @@ KeyName name_of(const Ring& ring, std::size_t epoch, std::string_view context) {
 }
 
 bool finds(LiveRing& ring, int context, const KeyName& name) {
+  tend_if_due(ring);
   const LiveRing::Pin pin(ring);
   const auto* keys = pin.keys(context);
   return keys != nullptr && keys->find(raw(name)) != nullptr;
@@ -75,6 +82,7 @@ TEST_SUITE("live ring") {
     auto live = host.open();
     const int a = live.context(purpose::openssl, "a");
 
+    REQUIRE(sealing(live, a) == 1);
     host.publish(ring_of(hourly(5, 6), 2));
     CHECK(sealing(live, a) == 1);
     live.tend(host.clock.now());
@@ -150,6 +158,15 @@ TEST_SUITE("live ring") {
     CHECK(live.context(purpose::openssl, "one more") == -1);
     CHECK(live.context(purpose::openssl, "0") == 0);
     CHECK(live.context(purpose::openssl, std::string(256, 'x')) == -1);
+  }
+
+  TEST_CASE("a thousand contexts are derived at once") {
+    Host host;
+    host.publish(ring_of(hourly(1, 3)));
+    auto live = host.open();
+    for (int i = 0; i < 1000; ++i) live.context(purpose::openssl, std::to_string(i));
+    CHECK(sealing(live, 0) == 1);
+    CHECK(sealing(live, 999) == 1);
   }
 
   TEST_CASE("threads look up while the ring changes under them") {

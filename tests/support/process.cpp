@@ -64,7 +64,7 @@ Process::Process(const std::vector<std::string>& argv, const ProcessOptions& opt
   pid_ = fork();
   if (pid_ < 0) fail("fork");
   if (pid_ == 0) {  // from here only what is safe after a fork of a threaded process
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);  // SIGTERM: it may have processes of its own to end
     if (getppid() != parent) _exit(127);
     dup2(input, STDIN_FILENO);
     dup2(output_, STDOUT_FILENO);

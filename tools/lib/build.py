@@ -13,10 +13,13 @@ root = Path(__file__).resolve().parents[2]
 
 # name -> compilers, meson options. The ASan build is also the one that shows
 # that everything compiles with clang.
+# clang 14 cannot compile coroutines under this one check
+# ("Cannot represent a difference across sections").
+no_function = "-Dcpp_args=-fno-sanitize=function"
 kinds = {
     "plain": ("gcc", "g++", []),
     "asan": ("clang-14", "clang++-14",
-             ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Dbench=true"]),
+             ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Dbench=true", no_function]),
     "tsan": ("clang-14", "clang++-14", ["-Db_sanitize=thread", "-Doptimization=1"]),
 }
 

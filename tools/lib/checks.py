@@ -48,7 +48,7 @@ def formatting():
 
 def scripts():
     for script in [*(root / "tools").iterdir(), root / ".ci/run"]:
-        if script.is_file():
+        if script.is_file() and not script.suffix:
             output_of(["sh", "-n", str(script)])
     for module in sorted(root.rglob("tools/lib/*.py")) + sorted((root / "tests").rglob("*.py")):
         try:

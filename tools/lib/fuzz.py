@@ -14,7 +14,7 @@ import steps
 
 build.kinds["fuzz"] = ("clang-14", "clang++-14",
                        ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Dfuzz=true",
-                        "-Dtests=false", "-Db_lundef=false"])
+                        "-Dtests=false", build.no_function])
 
 
 def run(where, name, seconds):
