@@ -11,11 +11,11 @@ import steps
 
 root = Path(__file__).resolve().parents[2]
 
-# name -> compilers, meson options. The ASan build is also the one that shows
-# that everything compiles with clang.
 # clang 14 cannot compile coroutines under this one check
 # ("Cannot represent a difference across sections").
 no_function = "-Dcpp_args=-fno-sanitize=function"
+# name -> compilers, meson options. The ASan build is also the one that shows
+# that everything compiles with clang.
 kinds = {
     "plain": ("gcc", "g++", []),
     "asan": ("clang-14", "clang++-14",
