@@ -139,6 +139,7 @@ TEST_SUITE("live ring") {
     host.publish(ring_of(hourly(1, 2)));
     auto live = host.open();
     const int a = live.context(purpose::openssl, "a");
+    REQUIRE(sealing(live, a) == 1);
     std::ofstream(host.path) << "short";
 
     live.tend(host.clock.now());
