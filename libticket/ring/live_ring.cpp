@@ -116,8 +116,9 @@ sys_seconds LiveRing::tend(Moment now) {
 
   follow_file();
   // a forked child's memory is not locked until it is allocated anew
-  const bool forked = fork_.forked(), grew = contexts_grew_.exchange(false);
-  if (forked || grew || changed(now)) reload(now);
+  const bool forked = fork_.forked();
+  if (forked || contexts_grew_ || changed(now)) reload(now);
+  contexts_grew_ = false;  // not sooner: whoever waits for a context's keys waits for this
   counters_.flush();
 
   const auto next = std::min(next_change_, now.latest + seconds(1));
