@@ -155,7 +155,7 @@ fs::path find_socket(const CommandLine& line) {
   if (const char* named = std::getenv("TICKETCTL_SOCKET"); named != nullptr && *named != '\0') {
     return named;
   }
-  const fs::path installed = "/run/keyd/keyd.sock", here = "keyd.sock";
+  fs::path installed = "/run/keyd/keyd.sock", here = "keyd.sock";
   if (may_be_there(installed)) return installed;
   if (may_be_there(here)) return here;
   throw unreachable("no socket at " + installed.string() + " nor at ./" + here.string() +

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <clocale>
 #include <cstdlib>
 #include <string_view>
@@ -23,8 +24,9 @@ std::size_t width() {
   std::size_t columns = 80;
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     columns = size.ws_col;
-  } else if (const int named = std::atoi(std::string(environment("COLUMNS")).c_str()); named > 0) {
-    columns = static_cast<std::size_t>(named);
+  } else {
+    const std::string_view named = environment("COLUMNS");
+    std::from_chars(named.data(), named.data() + named.size(), columns);
   }
   return std::clamp<std::size_t>(columns, 60, 200);
 }

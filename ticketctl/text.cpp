@@ -41,7 +41,7 @@ std::string formatted(const std::tm& parts, const char* format) {
 std::string short_time(sys_seconds time, sys_seconds now, Detail detail) {
   if (time == sys_seconds{}) return "never";
   const auto parts = local(time), today = local(now);
-  const auto clock = formatted(parts, detail == Detail::seconds ? "%H:%M:%S" : "%H:%M");
+  auto clock = formatted(parts, detail == Detail::seconds ? "%H:%M:%S" : "%H:%M");
   if (parts.tm_year == today.tm_year && parts.tm_yday == today.tm_yday) return clock;
   if (std::chrono::abs(time - now) < 6 * 24h) return formatted(parts, "%a ") + clock;
   return formatted(parts, parts.tm_year == today.tm_year ? "%b %d" : "%Y-%m-%d");
