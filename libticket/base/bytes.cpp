@@ -14,13 +14,14 @@ std::string hex(BytesView bytes) {
 }
 
 std::optional<Bytes> from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
   if (text.empty()) return Bytes();  // libsodium takes no null pointer
   Bytes bytes(text.size() / 2);
   std::size_t length = 0;
   const char* end = nullptr;
   if (sodium_hex2bin(raw(std::span(bytes)), bytes.size(), text.data(), text.size(), nullptr,
                      &length, &end) != 0 ||
-      end != text.data() + text.size() || length != bytes.size() || text.size() % 2 != 0) {
+      end != text.data() + text.size() || length != bytes.size()) {
     return std::nullopt;
   }
   return bytes;
