@@ -159,6 +159,7 @@ struct House {
   feed::Manifest manifest(std::size_t which) const {
     return *feed::parse_manifest(feed::parse_bundle(said.published.at(which).bundle)->manifest);
   }
+  feed::Manifest newest() const { return manifest(said.published.size() - 1); }
   const keyd::Publish& last() const { return said.published.back(); }
 
   test::Authority ca;
