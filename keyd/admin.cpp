@@ -108,6 +108,7 @@ void AdminSocket::admit(Fd socket) {
   if (connections_.size() >= most_connections) close_oldest();
   Connection connection;
   connection.socket = std::move(socket);
+  connection.by = who.uid;
   connections_.emplace(++last_id_, std::move(connection));
 }
 
@@ -137,7 +138,7 @@ void AdminSocket::take_requests(std::uint64_t id, Connection& connection) {
       const auto text = connection.decoder.next();
       if (!text) return;
       connection.busy = true;
-      handler_(id, json::parse(*text));
+      handler_(id, connection.by, json::parse(*text));
     }
   } catch (const ChannelError& problem) {
     connection.closing = true;

@@ -21,8 +21,10 @@ namespace keyd {
 // the log.
 class AdminSocket {
  public:
-  // A request and where its answer goes: answer() is called once for each.
-  using Handler = std::function<void(std::uint64_t connection, const nlohmann::json& request)>;
+  // A request, who sent it, and where its answer goes: answer() is called once
+  // for each.
+  using Handler =
+      std::function<void(std::uint64_t connection, uid_t by, const nlohmann::json& request)>;
 
   // Takes the place of a socket file that a dead keeper left. Throws
   // std::runtime_error naming the path.
@@ -38,6 +40,7 @@ class AdminSocket {
  private:
   struct Connection {
     ticket::ring::Fd socket;
+    uid_t by = 0;
     FrameDecoder decoder{admin_frame_limit};
     std::string out;
     bool busy = false;  // the handler has not answered yet: nothing more is read

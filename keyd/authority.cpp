@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "authority_draft.hpp"
 #include "enrolment.hpp"
 #include "feed/bundle.hpp"
+#include "wire/layout.hpp"
 
 namespace keyd {
 
@@ -17,6 +19,7 @@ using ring::Readiness;
 namespace {
 
 constexpr seconds retry_after{5};           // a store that failed
+constexpr seconds hold_looks{5};            // whether the clocks agree again
 constexpr seconds seen_lately{60};          // whom a late epoch waits for
 constexpr std::size_t most_waiting = 4096;  // enrolments and orders, each
 constexpr std::uint16_t last_member_number = 65535;
@@ -28,10 +31,11 @@ std::uint64_t next_generation(std::uint64_t last, Moment now) {
 }
 
 // The secrets for `epochs`: those of `before` carried over by number, new ones
-// drawn, the rest left behind and so wiped.
+// drawn, those of burned epochs zero, the rest left behind and so wiped.
 SecretBytes carry_over(const PoolState& before, std::vector<Epoch>& epochs) {
   SecretBytes secrets(epochs.size() * 32);
   for (std::size_t i = 0; i < epochs.size(); ++i) {
+    if (epochs[i].burned) continue;
     const auto into = secrets.fill().subspan(i * 32, 32);
     const auto old = std::ranges::find(before.epochs, epochs[i].number, &Epoch::number);
     if (old == before.epochs.end()) {
@@ -57,6 +61,7 @@ feed::Manifest manifest_of(const PoolState& state, const ring::Policy& policy, M
     manifest.not_after = std::max(manifest.not_after, epoch.opens_until);
   }
   for (const auto& member : state.members) manifest.members.push_back({member.number, member.name});
+  manifest.revocations = state.revocations;
   return manifest;
 }
 
@@ -65,30 +70,55 @@ MemberWrap wrap_for(const Member& member, const feed::ContentKey& content_key) {
           base64url(feed::seal_wrap(member.sealing_key, content_key, member.number))};
 }
 
+// A revocation goes with the last key that could have sealed what it names.
+void drop_revocations(PoolState& state) {
+  std::erase_if(state.revocations, [&state](const ring::Revocation& revocation) {
+    return std::ranges::none_of(state.epochs, [&revocation](const Epoch& epoch) {
+      return !epoch.burned && epoch.seals_from <= revocation.until;
+    });
+  });
+}
+
+// Its secrets and its manifest tell of the same epochs: it can be published.
+// They do not when keys were wiped while rotation held.
+bool whole(const PoolState& state) {
+  if (state.generation == 0) return false;
+  const auto manifest = feed::parse_manifest(state.manifest);
+  return manifest && manifest->epochs == state.epochs;
+}
+
+// Why this certificate may not enrol; empty when nobody expelled it.
+std::string expulsion(const PoolState& state, const std::string& name,
+                      const std::string& fingerprint) {
+  for (const auto& gone : state.expelled) {
+    if (gone.name == name && !gone.readmitted) {
+      return name + " was expelled: `ticketctl member readmit " + name + " --pool " + state.name +
+             "` lets it in again, with another certificate";
+    }
+    if (gone.fingerprint == fingerprint) {
+      return name + " was expelled with this certificate, " + fingerprint +
+             ": it needs another one";
+    }
+  }
+  return {};
+}
+
 // Nothing to tell, or the manifest that a newer keyd would write differently.
 bool stale(const PoolState& state, const ring::Policy& policy) {
   const auto manifest = feed::parse_manifest(state.manifest);
-  return !manifest || manifest->policy != policy ||
+  return !manifest || manifest->policy != policy || manifest->epochs != state.epochs ||
          feed::write_manifest(*manifest) != state.manifest;
 }
 
 }  // namespace
 
-// What is being stored, and whom to tell how that went.
-struct Authority::Draft {
-  KeeperState state;
-  std::map<std::string, sys_seconds> next;              // of each pool's schedule
-  std::set<std::string> generations;                    // pools that have a new one
-  std::vector<std::pair<Enrol, std::string>> enrolled;  // with the member's name
-  std::vector<Rotation> rotated;
-  bool changed = false;
-};
-
-Authority::Authority(AuthorityKeys keys, KeeperState state, StateStore& store, Publisher& publisher)
+Authority::Authority(AuthorityKeys keys, KeeperState state, StateStore& store, AuditStore& audit,
+                     Publisher& publisher)
     : keys_(std::move(keys)),
       signer_public_(crypto::signer_public(keys_.signer)),
       state_(std::move(state)),
       store_(store),
+      audit_(audit),
       publisher_(publisher) {}
 
 Authority::~Authority() = default;
@@ -108,7 +138,7 @@ void Authority::configure(std::vector<PoolSetup> pools, Moment now) {
   }
   pools_ = std::move(configured);
   for (const auto& state : state_.pools) {
-    if (pools_.contains(state.name) && state.generation > 0) publish(state);
+    if (pools_.contains(state.name) && whole(state)) publish(state);
   }
 }
 
@@ -116,7 +146,11 @@ void Authority::tend(Moment now) {
   if (draft_) return;  // stored() will come back here
   draft_ = std::make_unique<Draft>();
   draft_->state = state_.copy();
-  if (now.steady >= retry_at_ || !rotations_.empty()) draft_rotations(*draft_, now);
+  draft_->at = now.steady;
+  if (now.steady >= retry_at_ || !orders_.empty()) {
+    draft_orders(*draft_, now);
+    draft_rotations(*draft_, now);
+  }
   draft_enrolments(*draft_, now);
   if (draft_->changed) return commit(now);
   const auto draft = std::move(draft_);
@@ -125,7 +159,7 @@ void Authority::tend(Moment now) {
 
 sys_seconds Authority::next() const {
   if (draft_) return sys_seconds::max();
-  if (!enrolments_.empty() || !rotations_.empty()) return sys_seconds::min();
+  if (!enrolments_.empty() || !orders_.empty()) return sys_seconds::min();
   auto next = sys_seconds::max();
   for (const auto& [name, pool] : pools_) next = std::min(next, pool.next);
   return std::max(next, retry_at_);
@@ -134,43 +168,58 @@ sys_seconds Authority::next() const {
 // ---- rotation
 
 void Authority::draft_rotations(Draft& draft, Moment now) {
-  for (auto& order : std::exchange(rotations_, {})) {
-    order.at = now.steady;
-    draft.rotated.push_back(std::move(order));
-  }
+  const auto problem = clock_problem(now);
+  if (!problem.empty() && !holding_) spdlog::error("{}", problem);
+  if (problem.empty() && holding_) spdlog::info("the clocks agree again, rotation goes on");
+  holding_ = !problem.empty();
+
   for (const auto& [name, pool] : pools_) {
     auto* state = draft.state.pool(name);
     if (state == nullptr) {
       state = &draft.state.pools.emplace_back();
       state->name = name;
     }
-    draft_plan(draft, *state, pool, now);
+    const bool ordered = draft.renewed.contains(name) || draft.rotated.contains(name);
+    if (holding_ && !ordered) {
+      drop_expired(draft, *state, now);
+      draft.next[name] = now.steady + hold_looks;
+    } else {
+      draft_plan(draft, *state, pool, now);
+    }
   }
-  drop_expired(draft, now);
+  for (auto& state : draft.state.pools) {
+    if (!pools_.contains(state.name)) drop_expired(draft, state, now);
+  }
 }
 
-// Of pools that left the configuration.
-void Authority::drop_expired(Draft& draft, Moment now) const {
-  for (auto& state : draft.state.pools) {
-    if (pools_.contains(state.name)) continue;
-    auto living = state.epochs;
-    std::erase_if(living, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
-    if (living.size() == state.epochs.size()) continue;
-    state.secrets = carry_over(state, living);
-    state.epochs = std::move(living);
-    draft.changed = true;
-  }
+// Of pools that left the configuration, and of all while rotation holds: what is
+// published stays as it is, but the keeper keeps no key past its time.
+void Authority::drop_expired(Draft& draft, PoolState& state, Moment now) const {
+  auto living = state.epochs;
+  std::erase_if(living, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
+  if (living.size() == state.epochs.size()) return;
+  state.secrets = carry_over(state, living);
+  state.epochs = std::move(living);
+  draft.changed = true;
 }
 
 void Authority::draft_plan(Draft& draft, PoolState& state, const Pool& pool, Moment now) const {
   const auto& policy = pool.setup.config.policy;
-  const bool ordered = std::ranges::count(draft.rotated, state.name, &Rotation::pool) > 0;
+  std::vector<Epoch> burned, standing;
+  for (const auto& epoch : state.epochs) (epoch.burned ? burned : standing).push_back(epoch);
+
+  const bool ordered = draft.rotated.contains(state.name);
   const auto planner = ordered ? ring::plan_rotation_now : ring::plan_rotation;
-  auto plan = planner(state.epochs, state.last_epoch, policy, now, readiness(state, pool, now));
+  auto plan = planner(standing, state.last_epoch, policy, now, readiness(state, pool, now));
   draft.next[state.name] = plan.next;
-  if (!plan.changed && !pool.overtaken && !stale(state, policy)) return;
+  const bool renewed = draft.renewed.contains(state.name);
+  if (!plan.changed && !renewed && !pool.overtaken && !stale(state, policy)) return;
+
   state.last_epoch = plan.last_number;
-  draft_generation(draft, state, pool, std::move(plan.epochs), now);
+  std::erase_if(burned, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
+  while (burned.size() + plan.epochs.size() > wire::max_epochs) burned.erase(burned.begin());
+  burned.insert(burned.end(), plan.epochs.begin(), plan.epochs.end());
+  draft_generation(draft, state, pool, std::move(burned), now);
 }
 
 void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& pool,
@@ -179,32 +228,34 @@ void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& poo
   state.epochs = std::move(epochs);
   state.generation = next_generation(state.generation, now);
   state.content_key = feed::ContentKey::random();
+  drop_revocations(state);
   state.manifest = feed::write_manifest(manifest_of(state, pool.setup.config.policy, now));
   draft.generations.insert(state.name);
   draft.changed = true;
+  add_audit_line(draft.state.audit,
+                 {{"event", "generation"},
+                  {"pool", state.name},
+                  {"generation", state.generation},
+                  {"last_epoch", state.last_epoch},
+                  {"members", state.members.size()}},
+                 now.steady);
 }
 
 Readiness Authority::readiness(const PoolState& state, const Pool& pool, Moment now) const {
   auto found = Readiness::alone;
-  // just started: who was here before may still come back
-  const bool early = now.steady < pool.known_since + seen_lately;
-  if (early && pool.sightings.size() < state.members.size()) return Readiness::waiting;
+  std::size_t sighted = 0;
+  bool behind = false;
   for (const auto& [name, sighting] : pool.sightings) {
+    if (state.member(name) == nullptr) continue;  // expelled
+    ++sighted;
     if (now.steady - sighting.at > seen_lately) continue;
-    if (sighting.applied < state.generation) return Readiness::waiting;
+    behind |= sighting.applied < state.generation;
     found = Readiness::ready;
   }
+  // just started: who was here before may still come back
+  const bool early = now.steady < pool.known_since + seen_lately;
+  if (behind || (early && sighted < state.members.size())) return Readiness::waiting;
   return found;
-}
-
-void Authority::rotate(const std::string& pool, Answer done) {
-  if (!pools_.contains(pool)) {
-    return done({{"ok", false}, {"error", "no pool is called '" + pool + "'"}});
-  }
-  if (rotations_.size() >= most_waiting) {
-    return done({{"ok", false}, {"error", "too many orders are waiting"}});
-  }
-  rotations_.push_back({pool, std::move(done)});
 }
 
 // ---- members
@@ -237,6 +288,7 @@ std::string Authority::enrol_into(Draft& draft, const Enrol& request, Moment now
   if (!checked) return checked.error();
   auto* state = draft.state.pool(request.pool);
   if (state == nullptr) return "the pool has no keys yet";
+  if (auto why = expulsion(*state, checked->member, checked->fingerprint); !why.empty()) return why;
 
   auto member = std::ranges::find(state->members, checked->member, &Member::name);
   if (member != state->members.end() && checked->time <= member->enrolled_at) {
@@ -247,6 +299,17 @@ std::string Authority::enrol_into(Draft& draft, const Enrol& request, Moment now
     if (state->last_member == last_member_number) return "all 65535 member numbers are used";
     const auto number = ++state->last_member;
     member = state->members.insert(member, Member{number, checked->member, {}, {}, {}});
+  }
+  // the renewal of a sealing key changes nothing that anybody would look for
+  if (member->fingerprint != checked->fingerprint) {
+    add_audit_line(draft.state.audit,
+                   {{"event", "enrolled"},
+                    {"pool", request.pool},
+                    {"member", checked->member},
+                    {"number", member->number},
+                    {"certificate", checked->fingerprint},
+                    {"address", request.address}},
+                   now.steady);
   }
   member->fingerprint = checked->fingerprint;
   member->sealing_key = checked->sealing_key;
@@ -297,6 +360,7 @@ void Authority::stored(const std::string& problem, Moment now) {
 
 void Authority::succeed(Draft& draft) {
   if (draft.changed) state_ = std::move(draft.state);
+  write_audit_lines();
   for (const auto& [name, next] : draft.next) {
     if (const auto pool = pools_.find(name); pool != pools_.end()) pool->second.next = next;
   }
@@ -322,16 +386,26 @@ void Authority::answer(const Draft& draft) {
                  member.number, member.fingerprint, request.address);
     publisher_.enrolled({request.id, 200, member.number, state.generation, {}});
   }
-  for (const auto& order : draft.rotated) {
-    const auto& state = *state_.pool(order.pool);
-    const auto pool = pools_.find(order.pool);
-    const auto* epoch =
-        pool == pools_.end() ? nullptr : sealing(state, pool->second, Moment(order.at));
-    spdlog::info("pool {}: rotated by order, generation {}", order.pool, state.generation);
-    order.done({{"ok", true},
-                {"generation", state.generation},
-                {"sealing", epoch == nullptr ? 0 : epoch->number}});
+  for (const auto& done : draft.done) {
+    auto told = done.answer;
+    told["ok"] = true;
+    if (const auto* state = state_.pool(done.order.order.pool)) {
+      const auto pool = pools_.find(state->name);
+      const auto* epoch =
+          pool == pools_.end() ? nullptr : sealing(*state, pool->second, Moment(draft.at));
+      told["generation"] = state->generation;
+      told["sealing"] = epoch == nullptr ? 0 : epoch->number;
+    }
+    done.order.done(std::move(told));
   }
+}
+
+void Authority::write_audit_lines() {
+  if (state_.audit.unwritten.empty()) return;
+  auto problem = audit_.append(state_.audit);
+  if (problem.empty()) state_.audit.unwritten.clear();
+  if (!problem.empty() && problem != audit_problem_) spdlog::error("{}", problem);
+  audit_problem_ = std::move(problem);
 }
 
 // The old generation stands; what was drawn is dropped unused and wiped.
@@ -343,12 +417,11 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
   for (const auto& [request, name] : draft.enrolled) {
     publisher_.enrolled({request.id, 503, 0, 0, "the state cannot be stored"});
   }
-  for (const auto& order : draft.rotated) order.done({{"ok", false}, {"error", problem}});
+  for (const auto& done : draft.done) done.order.done({{"ok", false}, {"error", problem}});
 }
 
 void Authority::publish(const PoolState& state) {
   const auto manifest = feed::parse_manifest(state.manifest);
-  if (!manifest) return;  // of another version of keyd: tend() makes a new generation
   Publish message{state.name, state.generation, {}, {}};
   message.bundle = feed::write_bundle(
       feed::seal_bundle(*manifest, state.secrets, keys_.signer, state.content_key));

@@ -9,9 +9,11 @@
 #include <nlohmann/json_fwd.hpp>
 #include <set>
 
+#include "audit.hpp"
 #include "config.hpp"
 #include "crypto/signature.hpp"
 #include "messages.hpp"
+#include "orders.hpp"
 #include "peer.hpp"
 #include "ring/rotation.hpp"
 #include "state.hpp"
@@ -43,8 +45,9 @@ struct AuthorityKeys {
 // what comes meanwhile waits for the next draft.
 class Authority {
  public:
-  // `store` and `publisher` must outlive it.
-  Authority(AuthorityKeys keys, KeeperState state, StateStore& store, Publisher& publisher);
+  // `store`, `audit` and `publisher` must outlive it.
+  Authority(AuthorityKeys keys, KeeperState state, StateStore& store, AuditStore& audit,
+            Publisher& publisher);
   ~Authority();
 
   // Takes over these pools and policies and publishes what stands for them. A
@@ -59,13 +62,15 @@ class Authority {
   // Answered through Publisher::enrolled, now or after a later tend().
   void enrol(Enrol request);
   void seen(const Seen& member, ticket::Moment now);
-  // `done` gets the answer of the admin socket.
+  // `done` gets the answer of the admin socket, at once or when the next tend()
+  // has carried it out.
   using Answer = std::function<void(nlohmann::json)>;
-  void rotate(const std::string& pool, Answer done);  // done by the next tend()
+  void order(Order order, Answer done);
 
   // Answers of the admin socket; an empty `pool` means all.
   nlohmann::json pools(ticket::Moment now) const;
   nlohmann::json status(const std::string& pool, ticket::Moment now) const;
+  nlohmann::json audit() const;
   // Every pool has a generation that was published.
   bool ready() const;
 
@@ -84,14 +89,22 @@ class Authority {
     bool overtaken = false;  // a member has applied a newer one: the state is an old backup
   };
   struct Draft;
-  struct Rotation {
-    std::string pool;
+  struct Waiting {
+    Order order;
     Answer done;
-    ticket::sys_seconds at;  // when it was drafted
   };
+  // What it adds to the answer, or why it cannot be done.
+  using Outcome = tl::expected<nlohmann::json, std::string>;
 
+  void draft_orders(Draft& draft, ticket::Moment now);
+  Outcome carry_out(Draft& draft, const Order& order, ticket::Moment now) const;
+  Outcome expel(Draft& draft, PoolState& state, const Order& order, ticket::Moment now) const;
+  Outcome readmit(Draft& draft, PoolState& state, const Order& order) const;
+  Outcome revoke(Draft& draft, PoolState& state, const Order& order) const;
+  Outcome accept_clock(Draft& draft, const Order& order) const;
+  void move_time(ticket::seconds shift);
   void draft_rotations(Draft& draft, ticket::Moment now);
-  void drop_expired(Draft& draft, ticket::Moment now) const;
+  void drop_expired(Draft& draft, PoolState& state, ticket::Moment now) const;
   void draft_enrolments(Draft& draft, ticket::Moment now);
   std::string enrol_into(Draft& draft, const Enrol& request, ticket::Moment now);
   void draft_plan(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
@@ -101,6 +114,7 @@ class Authority {
   void stored(const std::string& problem, ticket::Moment now);
   void succeed(Draft& draft);
   void answer(const Draft& draft);
+  void write_audit_lines();
   void fail(Draft& draft, const std::string& problem, ticket::Moment now);
   void publish(const PoolState& state);
   void add_wrap(const PoolState& state, const std::string& member);
@@ -111,20 +125,24 @@ class Authority {
                                   ticket::Moment now) const;
   const ticket::ring::Epoch* sealing(const PoolState& state, const Pool& pool,
                                      ticket::Moment now) const;
+  // Why the schedule stands still; empty when it does not.
+  std::string clock_problem(ticket::Moment now) const;
   nlohmann::json describe(const PoolState& state, const Pool& pool, ticket::Moment now) const;
 
   AuthorityKeys keys_;
   ticket::crypto::SignerPublic signer_public_;
   KeeperState state_;  // as stored
   StateStore& store_;
+  AuditStore& audit_;
   Publisher& publisher_;
   std::map<std::string, Pool> pools_;
   std::vector<PoolRules> rules_;
 
   std::unique_ptr<Draft> draft_;  // being stored
   std::deque<Enrol> enrolments_;
-  std::deque<Rotation> rotations_;
-  std::string store_problem_;
+  std::deque<Waiting> orders_;
+  std::string store_problem_, audit_problem_;
+  bool holding_ = false;  // the clocks disagree, and that was told
   ticket::sys_seconds store_problem_since_, retry_at_;
 };
 

@@ -1,4 +1,5 @@
 // What the authority says of itself on the admin socket (docs/formats.md).
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "authority.hpp"
@@ -35,7 +36,57 @@ json epoch_json(const ring::Epoch& epoch, const ring::Epoch* sealing, Moment now
           {"state", ring::to_text(state)}};
 }
 
+std::ptrdiff_t living(const PoolState& state) {
+  return std::ranges::count(state.epochs, false, &ring::Epoch::burned);
+}
+
+json expelled_json(const PoolState& state) {
+  auto list = json::array();
+  for (const auto& gone : state.expelled) {
+    list.push_back({{"number", gone.number},
+                    {"name", gone.name},
+                    {"at", unix_seconds(gone.at)},
+                    {"readmitted", gone.readmitted}});
+  }
+  return list;
+}
+
+json revocations_json(const PoolState& state) {
+  auto list = json::array();
+  for (const auto& revocation : state.revocations) {
+    list.push_back({{"minter", revocation.minter},
+                    {"from", unix_seconds(revocation.from)},
+                    {"until", unix_seconds(revocation.until)}});
+  }
+  return list;
+}
+
+// "9 d 2 h", for people.
+std::string span_text(seconds span) {
+  const auto minutes = std::chrono::abs(span).count() / 60;
+  if (minutes < 120) return std::to_string(minutes) + " minutes";
+  if (minutes < 48 * 60) return std::to_string(minutes / 60) + " hours";
+  return std::to_string(minutes / 60 / 24) + " days";
+}
+
 }  // namespace
+
+std::string Authority::clock_problem(Moment now) const {
+  const std::string way_out =
+      ": rotation holds. Set the clock right, then say `ticketctl clock accept`";
+  if (std::chrono::abs(now.apart) > clock_tolerance) {
+    return "the clock was set " + span_text(now.apart) +
+           (now.apart.count() > 0 ? " ahead" : " back") + way_out;
+  }
+  for (const auto& pool : state_.pools) {
+    for (const auto& epoch : pool.epochs) {
+      if (epoch.made <= now.steady + clock_tolerance) continue;
+      return "the clock is " + span_text(epoch.made - now.steady) +
+             " behind the time at which the newest key was made" + way_out;
+    }
+  }
+  return {};
+}
 
 const ring::Epoch* Authority::sealing(const PoolState& state, const Pool& pool, Moment now) const {
   return ring::sealing_epoch(state.epochs, pool.setup.config.policy.stretch, now);
@@ -49,7 +100,7 @@ json Authority::pools(Moment now) const {
     list.push_back({{"name", name},
                     {"generation", state == nullptr ? 0 : state->generation},
                     {"members", state == nullptr ? 0 : state->members.size()},
-                    {"epochs", state == nullptr ? 0 : state->epochs.size()},
+                    {"epochs", state == nullptr ? 0 : living(*state)},
                     {"sealing", epoch == nullptr ? 0 : epoch->number}});
   }
   return {{"ok", true}, {"pools", std::move(list)}};
@@ -70,6 +121,7 @@ json Authority::status(const std::string& pool, Moment now) const {
   return {{"ok", true},
           {"version", version},
           {"now", unix_seconds(now.latest)},
+          {"clock", {{"apart", now.apart.count()}, {"holding", !clock_problem(now).empty()}}},
           {"pools", std::move(list)}};
 }
 
@@ -97,6 +149,8 @@ json Authority::describe(const PoolState& state, const Pool& pool, Moment now) c
           {"policy", policy_json(pool.setup.config.policy)},
           {"epochs", std::move(epochs)},
           {"members", std::move(members)},
+          {"expelled", expelled_json(state)},
+          {"revocations", revocations_json(state)},
           {"alarms", alarms(state, pool, now)}};
 }
 
@@ -107,6 +161,8 @@ std::vector<std::string> Authority::alarms(const PoolState& state, const Pool& p
     texts.push_back(store_problem_ + " (since " + ring::to_text(now.steady - store_problem_since_) +
                     "): the old generation stands, nothing new is published");
   }
+  if (auto problem = clock_problem(now); !problem.empty()) texts.push_back(std::move(problem));
+  if (!audit_problem_.empty()) texts.push_back(audit_problem_);
   if (sealing(state, pool, now) == nullptr) {
     texts.push_back("no epoch seals: the members send no tickets");
   }
@@ -114,6 +170,13 @@ std::vector<std::string> Authority::alarms(const PoolState& state, const Pool& p
     texts.push_back("members have applied a newer generation: the state is an old backup");
   }
   return texts;
+}
+
+json Authority::audit() const {
+  return {{"ok", true},
+          {"count", state_.audit.count},
+          {"last", hex(state_.audit.last)},
+          {"unwritten", state_.audit.unwritten.size()}};
 }
 
 bool Authority::ready() const {

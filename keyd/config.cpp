@@ -254,6 +254,8 @@ void read_authority(const Section& section, AuthorityConfig& config) {
   config.signing_key =
       secret_file(section, "signing_key", "an Ed25519 seed, as ticketctl init makes");
   config.state = path(section, "state", "the path of the state file");
+  config.audit = section.has("audit") ? path(section, "audit", "the path of the audit log")
+                                      : config.state.parent_path() / "audit.log";
   config.state_key = state_key(section);
   config.admin = admin_socket(section);
   config.admin_users = admin_users(section);
@@ -340,7 +342,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
   const Section root(file, document, "", {"authority", "pool"});
   const Section authority(file, section_table(root, document, "authority"), "[authority]",
                           {"listen", "certificate", "key", "clients_ca", "signing_key", "state",
-                           "state_key", "admin", "admin_users", "seccomp", "log_level"});
+                           "state_key", "audit", "admin", "admin_users", "seccomp", "log_level"});
   AuthorityConfig config;
   config.file = std::filesystem::absolute(file);
   read_authority(authority, config);

@@ -44,6 +44,7 @@ struct AuthorityConfig {
   std::filesystem::path clients_ca;        // who may connect; default: every pool's members_ca
   std::filesystem::path signing_key;       // Ed25519 seed, base64url
   std::filesystem::path state;
+  std::filesystem::path audit;           // default: audit.log beside the state
   std::string state_key;                 // a path, "credential:NAME" or "passphrase:FILE"
   std::filesystem::path admin;           // Unix socket
   std::vector<std::string> admin_users;  // beside root and keyd's own user

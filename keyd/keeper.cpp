@@ -59,8 +59,9 @@ Plan read_plan(const std::filesystem::path& file) {
 
 // What a running keeper cannot take over.
 std::string fixed_settings(const AuthorityConfig& config) {
-  std::string text = config.state.string() + "|" + config.state_key + "|" + config.admin.string() +
-                     "|" + config.signing_key.string() + "|" + config.seccomp;
+  std::string text = config.state.string() + "|" + config.audit.string() + "|" + config.state_key +
+                     "|" + config.admin.string() + "|" + config.signing_key.string() + "|" +
+                     config.seccomp;
   for (const auto& address : config.listen) text += "|" + address.host + ":" + address.port;
   for (const auto& user : config.admin_users) text += "|" + user;
   return text;
@@ -126,7 +127,8 @@ class Keeper : public Publisher {
   void heard(const ToKeeper& message);
   void set_up(const SetUp& answer);
   void announce();
-  void order(std::uint64_t connection, const json& request);
+  void request(std::uint64_t connection, uid_t by, const json& request);
+  void order(std::uint64_t connection, Order order);
   int poll_timeout() const;
   void turn();
 
@@ -135,6 +137,7 @@ class Keeper : public Publisher {
   Plan plan_;
   std::filesystem::path port_file_;
   FileStore store_;
+  AuditFile audit_;
   Authority authority_;
   AdminSocket admin_;
   Notifier notifier_;
@@ -146,19 +149,22 @@ class Keeper : public Publisher {
 };
 
 // The secrets die with the statement that hands them on.
-Authority make_authority(const AuthorityConfig& config, StateStore& store, Publisher& publisher) {
+Authority make_authority(const AuthorityConfig& config, StateStore& store, AuditStore& audit,
+                         Publisher& publisher) {
   auto secrets = read_secrets(config, store);
-  return {std::move(secrets.keys), std::move(secrets.state), store, publisher};
+  return {std::move(secrets.keys), std::move(secrets.state), store, audit, publisher};
 }
 
 Keeper::Keeper(Plan plan, std::filesystem::path port_file)
     : plan_(std::move(plan)),
       port_file_(std::move(port_file)),
       store_(plan_.config.state),
-      authority_(make_authority(plan_.config, store_, *this)),
-      admin_(
-          plan_.config.admin, admin_user_ids(plan_.config.admin_users),
-          [this](std::uint64_t connection, const json& request) { order(connection, request); }) {
+      audit_(plan_.config.audit),
+      authority_(make_authority(plan_.config, store_, audit_, *this)),
+      admin_(plan_.config.admin, admin_user_ids(plan_.config.admin_users),
+             [this](std::uint64_t connection, uid_t by, const json& asked) {
+               request(connection, by, asked);
+             }) {
   if (const auto problem = lock_memory()) spdlog::warn("{}", *problem);
   restrict_system_calls(plan_.config.seccomp);
 }
@@ -222,7 +228,7 @@ void Keeper::reload() {
     auto plan = read_plan(plan_.config.file);
     if (fixed_settings(plan.config) != fixed_settings(plan_.config)) {
       spdlog::warn(
-          "listen, state, state_key, signing_key, admin, admin_users and seccomp are "
+          "listen, state, audit, state_key, signing_key, admin, admin_users and seccomp are "
           "taken over at the next start only");
     }
     front_.send(plan.front);
@@ -273,18 +279,33 @@ void Keeper::announce() {
   notifier_.ready();
 }
 
-void Keeper::order(std::uint64_t connection, const json& request) {
-  const auto command = request.at("command").get<std::string>();
-  const auto pool = request.value("pool", std::string());
+void Keeper::request(std::uint64_t connection, uid_t by, const json& asked) {
+  const auto command = asked.value("command", std::string());
   const auto now = clock_.now();
   if (command == "pools") return admin_.answer(connection, authority_.pools(now));
-  if (command == "status") return admin_.answer(connection, authority_.status(pool, now));
-  if (command == "rotate") {
-    return authority_.rotate(
-        pool, [this, connection](const json& answer) { admin_.answer(connection, answer); });
+  if (command == "status") {
+    return admin_.answer(connection, authority_.status(asked.value("pool", std::string()), now));
   }
-  admin_.answer(connection,
-                {{"ok", false}, {"error", "unknown command; known are pools, status and rotate"}});
+  if (command == "audit") {
+    auto answer = authority_.audit();
+    answer["file"] = audit_.path().string();
+    return admin_.answer(connection, answer);
+  }
+  auto parsed = parse_order(asked);
+  if (!parsed) {
+    return admin_.answer(connection, {{"ok", false}, {"error", parsed.error()}});
+  }
+  parsed->by = by;
+  order(connection, *std::move(parsed));
+}
+
+void Keeper::order(std::uint64_t connection, Order order) {
+  if (order.kind == Order::Kind::accept_clock) {
+    order.shift = clock_.now().apart;
+    clock_.anchor();
+  }
+  authority_.order(std::move(order),
+                   [this, connection](const json& answer) { admin_.answer(connection, answer); });
 }
 
 }  // namespace

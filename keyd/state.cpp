@@ -13,12 +13,14 @@ using ticket::wire::Writer;
 
 namespace {
 
-constexpr std::uint8_t state_version = 1;
+constexpr std::uint8_t state_version = 2;
 constexpr std::string_view magic = "tktstate";
 constexpr std::string_view associated_prefix{"libticket state 1\0", 18};
 constexpr std::size_t head_size = 34;
 constexpr std::size_t epoch_size = 4 + 16 + 4 * 8 + 1 + 32;
+constexpr std::size_t revocation_size = 2 + 8 + 8;
 constexpr std::uint8_t burned_flag = 1;
+constexpr std::uint8_t readmitted_flag = 1;
 
 std::uint64_t unix_seconds(sys_seconds time) {
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -30,11 +32,16 @@ std::size_t size_of(const PoolState& pool) {
   for (const auto& member : pool.members) {
     size += 2 + 1 + member.name.size() + 1 + member.fingerprint.size() + 32 + 8;
   }
-  return size;
+  size += 2;
+  for (const auto& gone : pool.expelled) {
+    size += 2 + 1 + gone.name.size() + 1 + gone.fingerprint.size() + 8 + 1;
+  }
+  return size + 2 + pool.revocations.size() * revocation_size;
 }
 
 std::size_t size_of(const KeeperState& state) {
-  std::size_t size = 1 + 2;
+  std::size_t size = 1 + 8 + 32 + 2 + 2;
+  for (const auto& line : state.audit.unwritten) size += 4 + line.size();
   for (const auto& pool : state.pools) size += size_of(pool);
   return size;
 }
@@ -100,12 +107,76 @@ Checked<bool> parse_members(Cursor& in, PoolState& pool) {
   return true;
 }
 
+void write_expelled(Writer& out, const PoolState& pool) {
+  out.integer(static_cast<std::uint16_t>(pool.expelled.size()));
+  for (const auto& gone : pool.expelled) {
+    out.integer(gone.number).short_field(as_bytes(gone.name));
+    out.short_field(as_bytes(gone.fingerprint)).integer(unix_seconds(gone.at));
+    out.integer(gone.readmitted ? readmitted_flag : std::uint8_t{0});
+  }
+}
+
+Checked<bool> parse_expelled(Cursor& in, PoolState& pool) {
+  const std::size_t count = TRY(in.integer<std::uint16_t>());
+  for (std::size_t i = 0; i < count; ++i) {
+    Expelled gone;
+    gone.number = TRY(in.integer<std::uint16_t>());
+    gone.name = as_text(TRY(in.short_field()));
+    gone.fingerprint = as_text(TRY(in.short_field()));
+    gone.at = sys_seconds(seconds(TRY(in.integer<std::uint64_t>())));
+    const auto flags = TRY(in.integer<std::uint8_t>());
+    if (flags > readmitted_flag) return reject(Rejection::malformed);
+    gone.readmitted = flags == readmitted_flag;
+    pool.expelled.push_back(std::move(gone));
+  }
+  return true;
+}
+
+void write_revocations(Writer& out, const PoolState& pool) {
+  out.integer(static_cast<std::uint16_t>(pool.revocations.size()));
+  for (const auto& revocation : pool.revocations) {
+    out.integer(revocation.minter).integer(unix_seconds(revocation.from));
+    out.integer(unix_seconds(revocation.until));
+  }
+}
+
+Checked<bool> parse_revocations(Cursor& in, PoolState& pool) {
+  const std::size_t count = TRY(in.integer<std::uint16_t>());
+  for (std::size_t i = 0; i < count; ++i) {
+    ring::Revocation revocation;
+    revocation.minter = TRY(in.integer<std::uint16_t>());
+    revocation.from = sys_seconds(seconds(TRY(in.integer<std::uint64_t>())));
+    revocation.until = sys_seconds(seconds(TRY(in.integer<std::uint64_t>())));
+    pool.revocations.push_back(revocation);
+  }
+  return true;
+}
+
+void write_audit(Writer& out, const AuditHead& audit) {
+  out.integer(audit.count).bytes(audit.last);
+  out.integer(static_cast<std::uint16_t>(audit.unwritten.size()));
+  for (const auto& line : audit.unwritten) out.long_field(as_bytes(line));
+}
+
+Checked<AuditHead> parse_audit(Cursor& in) {
+  AuditHead audit;
+  audit.count = TRY(in.integer<std::uint64_t>());
+  audit.last = TRY(in.array<32>());
+  const std::size_t count = TRY(in.integer<std::uint16_t>());
+  for (std::size_t i = 0; i < count; ++i) {
+    audit.unwritten.emplace_back(as_text(TRY(in.long_field())));
+  }
+  return audit;
+}
+
 void write_pool(Writer& out, const PoolState& pool) {
   out.short_field(as_bytes(pool.name)).integer(pool.generation);
   out.integer(pool.last_epoch).integer(pool.last_member);
   out.long_field(as_bytes(pool.manifest)).bytes(pool.content_key.expose());
   write_epochs(out, pool);
   write_members(out, pool);
+  write_expelled(out, pool);
+  write_revocations(out, pool);
 }
 
 Checked<PoolState> parse_pool(Cursor& in) {
@@ -118,6 +189,8 @@ Checked<PoolState> parse_pool(Cursor& in) {
   pool.content_key = Secret<32>::copy_of(TRY(in.take(32)).first<32>());
   TRY(parse_epochs(in, pool));
   TRY(parse_members(in, pool));
+  TRY(parse_expelled(in, pool));
+  TRY(parse_revocations(in, pool));
   return pool;
 }
 
@@ -132,7 +205,9 @@ Bytes associated_data(std::uint64_t counter) {
 SecretBytes write_state(const KeeperState& state) {
   SecretBytes bytes(size_of(state));
   Writer out(bytes.fill());
-  out.integer(state_version).integer(static_cast<std::uint16_t>(state.pools.size()));
+  out.integer(state_version);
+  write_audit(out, state.audit);
+  out.integer(static_cast<std::uint16_t>(state.pools.size()));
   for (const auto& pool : state.pools) write_pool(out, pool);
   return bytes;
 }
@@ -142,6 +217,7 @@ Checked<KeeperState> parse_state(BytesView bytes, std::uint64_t counter) {
   if (TRY(in.integer<std::uint8_t>()) != state_version) return reject(Rejection::malformed);
   KeeperState state;
   state.counter = counter;
+  state.audit = TRY(parse_audit(in));
   const std::size_t pools = TRY(in.integer<std::uint16_t>());
   for (std::size_t i = 0; i < pools; ++i) state.pools.push_back(TRY(parse_pool(in)));
   TRY(in.end());
@@ -190,6 +266,8 @@ PoolState PoolState::copy() const {
   copy.epochs = epochs;
   copy.secrets = SecretBytes::copy_of(secrets.expose());
   copy.members = members;
+  copy.expelled = expelled;
+  copy.revocations = revocations;
   return copy;
 }
 
@@ -201,6 +279,7 @@ const Member* PoolState::member(std::string_view member_name) const {
 KeeperState KeeperState::copy() const {
   KeeperState copy;
   copy.counter = counter;
+  copy.audit = audit;
   for (const auto& pool : pools) copy.pools.push_back(pool.copy());
   return copy;
 }

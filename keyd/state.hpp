@@ -7,8 +7,9 @@
 
 #include "base/checked.hpp"
 #include "base/secret.hpp"
+#include "crypto/digest.hpp"
 #include "crypto/sealing.hpp"
-#include "ring/epoch.hpp"
+#include "ring/ring.hpp"
 
 namespace keyd {
 
@@ -18,6 +19,16 @@ struct Member {
   std::string fingerprint;  // of the certificate that it last enrolled with
   ticket::crypto::BoxPublic sealing_key{};
   ticket::sys_seconds enrolled_at;  // the time that its last enrolment was signed for
+};
+
+// A member that was expelled. It stays out under this name until it is
+// readmitted, and for ever with this certificate.
+struct Expelled {
+  std::uint16_t number = 0;
+  std::string name;
+  std::string fingerprint;
+  ticket::sys_seconds at;
+  bool readmitted = false;
 };
 
 struct PoolState {
@@ -30,15 +41,27 @@ struct PoolState {
   std::string manifest;
   ticket::Secret<32> content_key;
   std::vector<ticket::ring::Epoch> epochs;  // oldest first
-  ticket::SecretBytes secrets;              // 32 bytes an epoch, in the same order
+  ticket::SecretBytes secrets;              // 32 bytes an epoch, in the same order; burned: zero
   std::vector<Member> members;
+  std::vector<Expelled> expelled;
+  std::vector<ticket::ring::Revocation> revocations;
 
   PoolState copy() const;
   const Member* member(std::string_view member_name) const;
 };
 
+// What the audit log's file must hold, so that a line taken out of it shows.
+struct AuditHead {
+  std::uint64_t count = 0;        // lines ever written
+  ticket::crypto::Sha256 last{};  // of the last line; zero when there is none
+  // The newest lines, each without its end, that the file may lack still: they
+  // are decided here, with the state, and copied out afterwards.
+  std::vector<std::string> unwritten;
+};
+
 struct KeeperState {
   std::uint64_t counter = 0;  // grows with each store; 0 = never stored
+  AuditHead audit;
   std::vector<PoolState> pools;
 
   KeeperState copy() const;

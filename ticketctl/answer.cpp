@@ -99,6 +99,11 @@ std::vector<PoolLine> read_pools(const json& answer) {
   return lines;
 }
 
+ExpelledAnswer read_expelled(const json& answer) {
+  return {number_of(answer, "generation"), number_of(answer, "number"),
+          number_of(answer, "burned")};
+}
+
 Rotated read_rotated(const json& answer) {
   return {number_of(answer, "generation"), number_of(answer, "sealing")};
 }

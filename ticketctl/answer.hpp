@@ -45,4 +45,9 @@ struct Rotated {
 };
 Rotated read_rotated(const nlohmann::json& answer);
 
+struct ExpelledAnswer {
+  std::uint64_t generation = 0, number = 0, burned = 0;
+};
+ExpelledAnswer read_expelled(const nlohmann::json& answer);
+
 }  // namespace ticketctl

@@ -52,5 +52,8 @@ int run_member(int argc, const char* const* argv);
 int list_pools(int argc, const char* const* argv);
 int show_status(int argc, const char* const* argv);
 int rotate_pool(int argc, const char* const* argv);
+int revoke_tickets(int argc, const char* const* argv);
+int run_clock(int argc, const char* const* argv);
+int run_audit(int argc, const char* const* argv);
 
 }  // namespace ticketctl

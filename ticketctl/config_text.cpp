@@ -33,6 +33,9 @@ signing_key = "authority.key"
 state = "state/keyd.state"
 state_key = "state.key"
 
+# What was changed and ordered, a JSON line each; `ticketctl audit verify` checks it.
+# audit = "state/audit.log"
+
 # The Unix socket that ticketctl talks to, and who may beside root and keyd's
 # own user. This folder is closed to others, so for them choose a socket that
 # they can reach, say "/run/keyd/keyd.sock".

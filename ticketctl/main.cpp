@@ -16,10 +16,13 @@ struct Command {
 
 constexpr auto commands = std::to_array<Command>({
     {"init", init_pool, "Make the folder that keyd serves a new pool from"},
-    {"member", run_member, "Add a server to a pool (member add), or list them (member list)"},
+    {"member", run_member, "Add, list, revoke or readmit the servers of a pool"},
     {"pools", list_pools, "List the pools of a running keyd"},
     {"status", show_status, "Show members, and each pool's epochs on a time line"},
     {"rotate", rotate_pool, "Let the next epoch seal now, ahead of its schedule"},
+    {"revoke", revoke_tickets, "Drop the tickets that one server sealed in a window of time"},
+    {"clock", run_clock, "Accept that keyd's clock was set (clock accept)"},
+    {"audit", run_audit, "Look whether the audit log is whole (audit verify)"},
 });
 
 void print_help(std::ostream& out) {
@@ -30,7 +33,7 @@ void print_help(std::ostream& out) {
         << "\n";
   }
   out << "\n`ticketctl COMMAND --help` tells a command's options, with an example.\n\n"
-         "pools, status, member list and rotate talk to keyd over its admin socket:\n"
+         "All but init and member add talk to keyd over its admin socket:\n"
          "--socket PATH, else $TICKETCTL_SOCKET, else /run/keyd/keyd.sock, else\n"
          "./keyd.sock.\n\n"
          "Exit codes:\n"

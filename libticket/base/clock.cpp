@@ -14,13 +14,14 @@ seconds read(clockid_t clock) {
 
 }  // namespace
 
-SystemClock::SystemClock() : anchor_(read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME)) {}
+SystemClock::SystemClock() { anchor(); }
+
+void SystemClock::anchor() { anchor_ = read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME); }
 
 Moment SystemClock::now() const {
   // whole seconds: the coarse clock will do, at a fifth of the cost
-  return {sys_seconds(anchor_ + read(CLOCK_BOOTTIME)), sys_seconds(read(CLOCK_REALTIME_COARSE))};
+  return {sys_seconds(anchor_.load(std::memory_order_relaxed) + read(CLOCK_BOOTTIME)),
+          sys_seconds(read(CLOCK_REALTIME_COARSE))};
 }
-
-seconds SystemClock::apart() const { return read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME) - anchor_; }
 
 }  // namespace ticket

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 namespace ticket {
@@ -16,11 +17,15 @@ using std::chrono::sys_seconds;
 struct Moment {
   sys_seconds steady;
   sys_seconds latest;
+  seconds apart{0};  // wall clock minus steady: positive when it was set ahead
 
   Moment(sys_seconds both) : steady(both), latest(both) {}  // a clock that agrees with itself
   Moment(sys_seconds steady_now, sys_seconds wall_now)
-      : steady(steady_now), latest(std::max(steady_now, wall_now)) {}
+      : steady(steady_now), latest(std::max(steady_now, wall_now)), apart(wall_now - steady_now) {}
 };
+
+// Beyond this the two clocks disagree, and somebody has to look.
+constexpr seconds clock_tolerance = std::chrono::minutes(5);
 
 // Who needs the time is given a Clock; only programs' mains and capi/ make one.
 class Clock {
@@ -35,11 +40,11 @@ class SystemClock : public Clock {
   SystemClock();
   Moment now() const override;
 
-  // How far the wall clock has left the anchor: positive when it was set ahead.
-  seconds apart() const;
+  // Takes the wall clock as it is now for the truth.
+  void anchor();
 
  private:
-  seconds anchor_;  // wall clock minus boot time
+  std::atomic<seconds> anchor_;  // wall clock minus boot time
 };
 
 }  // namespace ticket

@@ -14,12 +14,10 @@ Bytes signed_message(const crypto::Sha256& manifest_hash, BytesView secrets) {
   return wire::bundle_message(manifest_hash, crypto::sha256(secrets));
 }
 
-// The manifest's epochs with the secrets that the bundle brings for them.
+// The manifest's epochs that are not burned, with the secrets that the bundle
+// brings for them.
 Checked<ring::Ring> to_ring(const Manifest& manifest, const SecretBytes& plain,
                             std::uint16_t member) {
-  const auto secrets = TRY(wire::parse_secrets(plain.expose()));
-  if (secrets.size() != manifest.epochs.size()) return reject(Rejection::malformed);
-
   ring::Ring ring;
   ring.pool = manifest.pool;
   ring.generation = manifest.generation;
@@ -27,11 +25,15 @@ Checked<ring::Ring> to_ring(const Manifest& manifest, const SecretBytes& plain,
   ring.issued_at = manifest.issued_at;
   ring.not_after = manifest.not_after;
   ring.policy = manifest.policy;
-  ring.epochs = manifest.epochs;
   ring.revocations = manifest.revocations;
+  for (const auto& epoch : manifest.epochs) {
+    if (!epoch.burned) ring.epochs.push_back(epoch);
+  }
+  const auto secrets = TRY(wire::parse_secrets(plain.expose()));
+  if (secrets.size() != ring.epochs.size()) return reject(Rejection::malformed);
   ring.secrets = SecretBytes(secrets.size() * 32);
   for (std::size_t i = 0; i < secrets.size(); ++i) {
-    const auto& epoch = manifest.epochs[i];
+    const auto& epoch = ring.epochs[i];
     if (secrets[i].number != epoch.number || !std::ranges::equal(secrets[i].id, epoch.id)) {
       return reject(Rejection::malformed);
     }
@@ -51,6 +53,7 @@ Bundle seal_bundle(const Manifest& manifest, const SecretBytes& secrets,
   std::vector<wire::EpochSecret> epochs;
   for (std::size_t i = 0; i < manifest.epochs.size(); ++i) {
     const auto& epoch = manifest.epochs[i];
+    if (epoch.burned) continue;
     epochs.push_back({epoch.number, epoch.id, secrets.expose().subspan(i * 32, 32)});
   }
 

@@ -48,7 +48,8 @@ std::string write_bundle(const Bundle& bundle);
 
 using ContentKey = Secret<32>;
 
-// Seals one generation. `secrets` holds 32 bytes an epoch, in the manifest's order.
+// Seals one generation. `secrets` holds 32 bytes an epoch, in the manifest's
+// order; those of burned epochs stay behind.
 Bundle seal_bundle(const Manifest& manifest, const SecretBytes& secrets,
                    const crypto::SignerSeed& signer, const ContentKey& content_key);
 // The content key for one member.

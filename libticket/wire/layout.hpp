@@ -67,7 +67,7 @@
 //
 //   Keeper state file                                          keyd/state.cpp
 //     0    8  magic        "tktstate"
-//     8    1  version      1
+//     8    1  version      2
 //     9    1  kdf          0 = the key itself, 1 = Argon2id from a passphrase
 //    10   16  salt         of Argon2id, else zero
 //    26    8  counter      grows with each store
@@ -75,13 +75,18 @@
 //                          AD = "libticket state 1\0" | counter 8
 //
 //   Keeper state, the plaintext                                keyd/state.cpp
-//     u8 version 1 | u16 n, pools:
+//     u8 version 2 |
+//     u64 audit lines ever | SHA-256 of the last 32 | u16 n, lines: u32 length, line |
+//     u16 n, pools:
 //       u8 length, name | u64 generation | u32 last_epoch | u16 last_member |
 //       u32 length, manifest as signed | content key 32 |
 //       u16 n, epochs: number 4 | id 16 | made 8 | seals_from 8 | seals_until 8 |
 //                      opens_until 8 | flags 1 (bit 0: burned) | secret 32 |
 //       u16 n, members: number 2 | u8 length, name | u8 length, fingerprint |
-//                       sealing public key 32 | enrolled_at 8
+//                       sealing public key 32 | enrolled_at 8 |
+//       u16 n, expelled: number 2 | u8 length, name | u8 length, fingerprint |
+//                        at 8 | flags 1 (bit 0: readmitted)
+//       u16 n, revocations: minter 2 | from 8 | until 8
 #pragma once
 
 #include <cstddef>

@@ -56,6 +56,20 @@ TEST_SUITE("bundle") {
     CHECK(opened->applied.generation == 10);
   }
 
+  TEST_CASE("promise 16: a burned epoch travels by name, without its secret") {
+    const Pool pool;
+    auto manifest = pool.manifest();
+    manifest.epochs[0].burned = manifest.epochs[2].burned = true;
+
+    const auto opened = pool.open(pool.seal(manifest));
+
+    REQUIRE(opened.has_value());
+    CHECK(opened->manifest.epochs == manifest.epochs);
+    REQUIRE(opened->ring.epochs.size() == 1);
+    CHECK(opened->ring.epochs[0] == manifest.epochs[1]);
+    CHECK(std::ranges::equal(opened->ring.secret(0), ring_of(hourly(1, 3)).secret(1)));
+  }
+
   TEST_CASE("no secret stands in the clear in what is published") {
     const Pool pool;
     const auto text = write_bundle(pool.seal(pool.manifest()));

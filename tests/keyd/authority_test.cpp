@@ -214,8 +214,7 @@ TEST_SUITE("authority") {
     house.tend();
     CHECK(house.last().generation == 1'790'000'000'000);
 
-    house.authority->rotate("web", [](const json&) {});
-    house.tend();
+    house.order({.pool = "web"});
     CHECK(house.last().generation == 1'790'000'000'001);
   }
 
@@ -315,10 +314,8 @@ TEST_SUITE("authority") {
     house.enrol(web1);
     house.seen("web1", house.last().generation);
     const auto before = house.pool_status().at("epochs");
-    json answer;
 
-    house.authority->rotate("web", [&](const json& told) { answer = told; });
-    house.tend();
+    const auto answer = house.order({.pool = "web"});
 
     CHECK(answer.at("ok") == true);
     CHECK(answer.at("generation") == house.last().generation);
@@ -328,15 +325,11 @@ TEST_SUITE("authority") {
   TEST_CASE("rotate names a pool that there is not, and a store that fails") {
     House house;
     house.tend();
-    json answer;
-    const auto keep = [&](const json& told) { answer = told; };
 
-    house.authority->rotate("mail", keep);
-    CHECK(answer.at("error") == "no pool is called 'mail'");
+    CHECK(house.order({.pool = "mail"}).at("error") == "no pool is called 'mail'");
 
     house.store.problem = "Input/output error";
-    house.authority->rotate("web", keep);
-    house.tend();
+    const auto answer = house.order({.pool = "web"});
     CHECK(answer.at("ok") == false);
     CHECK(answer.at("error") == "Input/output error");
   }

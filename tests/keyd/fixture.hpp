@@ -74,6 +74,18 @@ struct Recorder : keyd::Publisher {
   std::vector<keyd::Enrolled> answers;
 };
 
+// The audit log in memory; can be told to fail.
+struct MemoryAudit : keyd::AuditStore {
+  std::string append(const keyd::AuditHead& audit) override {
+    if (!problem.empty()) return problem;
+    lines.insert(lines.end(), audit.unwritten.begin(), audit.unwritten.end());
+    return {};
+  }
+
+  std::vector<std::string> lines;
+  std::string problem;
+};
+
 // A server of a pool: certificate, its key, a sealing key.
 struct Server {
   Server(const test::Authority& ca, const std::string& name, const std::string& role)
@@ -124,7 +136,7 @@ struct House {
 
   std::unique_ptr<keyd::Authority> begin(keyd::KeeperState state) {
     return std::make_unique<keyd::Authority>(keyd::AuthorityKeys{signer_seed(), state_key()},
-                                             std::move(state), store, said);
+                                             std::move(state), store, audit, said);
   }
 
   // A keeper that died and was started again on what is stored.
@@ -135,6 +147,13 @@ struct House {
   }
 
   void tend() { authority->tend(now); }
+  // What the admin socket answers to an order.
+  json order(keyd::Order order) {
+    json answer;
+    authority->order(std::move(order), [&](const json& told) { answer = told; });
+    tend();
+    return answer;
+  }
   // Turns the clock on, tending whenever the authority wants to be.
   void live(seconds time) {
     const auto end = now + time;
@@ -164,6 +183,7 @@ struct House {
 
   test::Authority ca;
   MemoryStore store;
+  MemoryAudit audit;
   Recorder said;
   sys_seconds now = noon;
   std::unique_ptr<keyd::Authority> authority;

@@ -9,6 +9,7 @@ namespace {
 keyd::KeeperState some_state() {
   keyd::KeeperState state;
   state.counter = 41;
+  state.audit = {7, crypto::sha256(as_bytes("line")), {"line before", "line"}};
   for (const char* name : {"web", "mail"}) {
     keyd::PoolState pool;
     pool.name = name;
@@ -26,6 +27,8 @@ keyd::KeeperState some_state() {
     randombytes_buf(pool.secrets.fill().data(), 64);
     pool.members.push_back({3, "web1", "sha256:00", {}, noon + 5s});
     pool.members.back().sealing_key.fill(std::byte(0xab));
+    pool.expelled.push_back({2, "web0", "sha256:01", noon, name == std::string("web")});
+    pool.revocations.push_back({2, noon - 1h, noon});
     state.pools.push_back(std::move(pool));
   }
   return state;
@@ -92,7 +95,7 @@ TEST_SUITE("keeper state") {
     auto salted = state_key();
     salted.kdf = keyd::Kdf::argon2id;
     CHECK(why_not(salted, file) == Rejection::forged);
-    file[8] = std::byte(2);
+    file[8] = std::byte(1);
     CHECK(why_not(state_key(), file) == Rejection::malformed);
     CHECK(why_not(state_key(), as_bytes("")) == Rejection::malformed);
   }

@@ -1,0 +1,86 @@
+#include "orders.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace keyd {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t last_second = 253'402'300'799;  // of the year 9999
+
+tl::unexpected<std::string> refuse(std::string why) {
+  return tl::unexpected<std::string>(std::move(why));
+}
+
+tl::expected<std::string, std::string> text(const json& request, const char* field) {
+  const auto found = request.find(field);
+  if (found == request.end()) return refuse(std::string(field) + " is missing");
+  if (!found->is_string() || found->get_ref<const std::string&>().empty()) {
+    return refuse(std::string(field) + " is no text");
+  }
+  return found->get<std::string>();
+}
+
+tl::expected<ticket::sys_seconds, std::string> time(const json& request, const char* field) {
+  const auto found = request.find(field);
+  if (found == request.end()) return refuse(std::string(field) + " is missing");
+  if (!found->is_number_integer() || *found < 0 || *found > last_second) {
+    return refuse(std::string(field) + " is no time in Unix seconds");
+  }
+  return ticket::sys_seconds(ticket::seconds(found->get<std::int64_t>()));
+}
+
+tl::expected<Order, std::string> parse_expel(const json& request, Order order) {
+  order.kind = Order::Kind::expel;
+  const auto drop = request.find("drop_tickets");
+  if (drop == request.end()) return order;
+  if (!drop->is_boolean()) return refuse("drop_tickets is neither true nor false");
+  order.burn = drop->get<bool>();
+  return order;
+}
+
+tl::expected<Order, std::string> parse_revoke(const json& request, Order order) {
+  order.kind = Order::Kind::revoke;
+  const auto from = time(request, "from"), until = time(request, "until");
+  if (!from) return refuse(from.error());
+  if (!until) return refuse(until.error());
+  if (*from > *until) return refuse("from is later than until");
+  order.from = *from;
+  order.until = *until;
+  return order;
+}
+
+}  // namespace
+
+tl::expected<Order, std::string> parse_order(const json& request) {
+  if (!request.is_object()) return refuse("a request is a JSON object");
+  const auto command = text(request, "command");
+  if (!command) return refuse(command.error());
+  Order order;
+  if (*command == "clock-accept") {
+    order.kind = Order::Kind::accept_clock;
+    return order;
+  }
+  if (*command != "rotate" && *command != "expel" && *command != "readmit" &&
+      *command != "revoke") {
+    return refuse(
+        "unknown command; known are pools, status, audit, rotate, expel, readmit, revoke and "
+        "clock-accept");
+  }
+  const auto pool = text(request, "pool");
+  if (!pool) return refuse(pool.error());
+  order.pool = *pool;
+  if (*command == "rotate") return order;
+
+  const auto member = text(request, "member");
+  if (!member) return refuse(member.error());
+  order.member = *member;
+  if (*command == "expel") return parse_expel(request, std::move(order));
+  if (*command == "revoke") return parse_revoke(request, std::move(order));
+  order.kind = Order::Kind::readmit;
+  return order;
+}
+
+}  // namespace keyd

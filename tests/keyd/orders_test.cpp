@@ -1,0 +1,445 @@
+// What an operator orders, carried out by the authority: expelling, burning,
+// revoking, accepting a clock; and the audit log that tells of it.
+#include "orders.hpp"
+
+#include <algorithm>
+
+#include "audit.hpp"
+#include "fixture.hpp"
+#include "support/process.hpp"
+
+using namespace test;
+using keyd::Order;
+
+namespace {
+
+// Two members that are seen and run on the newest generation.
+struct Pair : House {
+  Pair() {
+    tend();
+    now += 1s;
+    enrol(web1);
+    enrol(web2);
+    both_apply();
+  }
+  void both_apply() {
+    const auto generation = last().generation;
+    seen("web1", generation);
+    seen("web2", generation);
+  }
+  json expel(const std::string& member, bool burn = true) {
+    return order({.kind = Order::Kind::expel, .pool = "web", .member = member, .burn = burn});
+  }
+  json revoke(const std::string& member, sys_seconds from, sys_seconds until) {
+    return order({.kind = Order::Kind::revoke,
+                  .pool = "web",
+                  .member = member,
+                  .from = from,
+                  .until = until});
+  }
+
+  Server web1{ca, "web1", "ticket:member:web:web1"};
+  Server web2{ca, "web2", "ticket:member:web:web2"};
+};
+
+const ring::Epoch* sealing(const feed::Manifest& manifest, sys_seconds now) {
+  return ring::sealing_epoch(manifest.epochs, manifest.policy.stretch, now);
+}
+
+// The chain, checked as docs/formats.md says.
+bool chained(const std::vector<std::string>& lines) {
+  crypto::Sha256 before{};
+  std::uint64_t n = 0;
+  for (const auto& line : lines) {
+    const auto parsed = json::parse(line);
+    if (parsed.at("n") != ++n || parsed.at("before") != hex(before)) return false;
+    before = crypto::sha256(as_bytes(line));
+  }
+  return true;
+}
+
+bool tells(const std::vector<std::string>& lines, const std::string& event) {
+  return std::ranges::any_of(
+      lines, [&](const std::string& line) { return json::parse(line).at("event") == event; });
+}
+
+}  // namespace
+
+TEST_SUITE("orders") {
+  TEST_CASE("promise 16: expelling a member burns every epoch that it was sent") {
+    Pair house;
+    house.live(3h);
+    house.both_apply();
+    const auto before = house.newest();
+
+    const auto answer = house.expel("web2");
+
+    CHECK(answer.at("ok") == true);
+    CHECK(answer.at("burned") == before.epochs.size());
+    const auto after = house.newest();
+    CHECK(after.generation > before.generation);
+    CHECK(after.members == std::vector<feed::MemberEntry>{{1, "web1"}});
+    for (const auto& old : before.epochs) {
+      const auto still = std::ranges::find(after.epochs, old.id, &ring::Epoch::id);
+      REQUIRE(still != after.epochs.end());
+      CHECK(still->burned);
+    }
+    const auto opened = open_last(house, house.web1);
+    REQUIRE(opened.has_value());
+    for (const auto& epoch : opened->ring.epochs) {
+      CHECK(std::ranges::count(before.epochs, epoch.id, &ring::Epoch::id) == 0);
+    }
+    CHECK_FALSE(open_last(house, house.web2).has_value());
+  }
+
+  TEST_CASE("promise 16: burned keys are in no state any more") {
+    Pair house;
+    house.expel("web2");
+    const auto state = house.store.state();
+    const auto& pool = *state.pool("web");
+    std::size_t burned = 0;
+    for (std::size_t i = 0; i < pool.epochs.size(); ++i) {
+      if (!pool.epochs[i].burned) continue;
+      ++burned;
+      CHECK(all_zero(pool.secrets.expose().subspan(i * 32, 32)));
+    }
+    CHECK(burned >= 7);
+  }
+
+  TEST_CASE("promise 1: after a burn the new epoch seals once the others have it") {
+    Pair house;
+    house.expel("web2");
+    CHECK(sealing(house.newest(), house.now) == nullptr);
+    CHECK(sealing(house.newest(), house.now + 60s) != nullptr);
+
+    house.seen("web1", house.last().generation);
+    REQUIRE(sealing(house.newest(), house.now) != nullptr);
+    CHECK_FALSE(sealing(house.newest(), house.now)->burned);
+  }
+
+  TEST_CASE("who was expelled stays out until readmitted, and with that certificate for ever") {
+    Pair house;
+    house.expel("web2");
+    house.now += 5s;
+
+    CHECK(house.enrol(house.web2).status == 403);
+    CHECK(house.said.answers.back().error.find("member readmit web2") != std::string::npos);
+    house.restart();
+    house.tend();
+    CHECK(house.enrol(house.web2).status == 403);
+
+    CHECK(house.order({.kind = Order::Kind::readmit, .pool = "web", .member = "web2"}).at("ok") ==
+          true);
+    CHECK(house.enrol(house.web2).status == 403);
+    CHECK(house.said.answers.back().error.find("another") != std::string::npos);
+    const Server again(house.ca, "web2", "ticket:member:web:web2");
+    const auto answer = house.enrol(again);
+    CHECK(answer.status == 200);
+    CHECK(answer.member == 3);  // a number is never given twice
+  }
+
+  TEST_CASE("an expelled member's word counts no more") {
+    Pair house;
+    house.expel("web2");
+    house.seen("web1", house.last().generation);
+    const auto count = house.said.published.size();
+
+    house.seen("web2", 1);
+    house.live(5s);
+
+    CHECK(house.said.published.size() == count);
+    CHECK(house.pool_status().at("members").size() == 1);
+    CHECK(house.pool_status().at("expelled").at(0).at("name") == "web2");
+  }
+
+  TEST_CASE("a server that only retires takes no keys along, and burns none") {
+    Pair house;
+    const auto before = house.newest();
+
+    CHECK(house.expel("web2", false).at("burned") == 0);
+
+    for (const auto& epoch : house.newest().epochs) CHECK_FALSE(epoch.burned);
+    CHECK(house.newest().epochs.front().id == before.epochs.front().id);
+    CHECK(open_last(house, house.web1).has_value());
+    CHECK_FALSE(open_last(house, house.web2).has_value());
+  }
+
+  TEST_CASE("burned epochs go from the manifest when their time is over, and never fill it") {
+    Pair house;
+    for (int i = 0; i < 12; ++i) {
+      house.expel(i % 2 == 0 ? "web2" : "web1");
+      house.now += 2s;
+      house.order(
+          {.kind = Order::Kind::readmit, .pool = "web", .member = i % 2 == 0 ? "web2" : "web1"});
+      const Server again(house.ca, i % 2 == 0 ? "web2" : "web1",
+                         i % 2 == 0 ? "ticket:member:web:web2" : "ticket:member:web:web1");
+      REQUIRE(house.enrol(again).status == 200);
+      CHECK(house.newest().epochs.size() <= 64);
+    }
+    house.live(40h);
+    const auto newest = house.newest();
+    for (const auto& epoch : newest.epochs) CHECK_FALSE(epoch.burned);
+  }
+
+  TEST_CASE("promise 16: what a member sealed in a window is revoked, for all who apply it") {
+    Pair house;
+    house.live(2h);
+
+    const auto answer = house.revoke("web2", house.now - 1h, house.now);
+
+    CHECK(answer.at("ok") == true);
+    CHECK(answer.at("numbers") == json({2}));
+    const std::vector<ring::Revocation> expected{{2, house.now - 1h, house.now}};
+    CHECK(house.newest().revocations == expected);
+    CHECK(open_last(house, house.web1)->ring.revocations == expected);
+    CHECK(house.newest().members.size() == 2);  // it stays
+  }
+
+  TEST_CASE("a revocation stands as long as a key of its time opens, also over restarts") {
+    Pair house;
+    house.revoke("web2", house.now - 1h, house.now);
+    house.live(12h);
+    house.restart();
+    house.tend();
+    house.order({.pool = "web"});
+    CHECK(house.newest().revocations.size() == 1);
+
+    house.live(30h);
+    CHECK(house.newest().revocations.empty());
+  }
+
+  TEST_CASE("orders about who or what is not there are refused, and change nothing") {
+    Pair house;
+    const auto generation = house.last().generation;
+    const auto blob = *house.store.blob;
+    const auto error = [](const json& answer) { return answer.at("error").get<std::string>(); };
+
+    CHECK(error(house.expel("web9")).find("'web9'") != std::string::npos);
+    CHECK(error(house.revoke("web9", noon, noon)).find("'web9'") != std::string::npos);
+    CHECK(error(house.revoke("web1", noon - 48h, noon - 47h)).find("dead already") !=
+          std::string::npos);
+    const auto nobody =
+        house.order({.kind = Order::Kind::readmit, .pool = "web", .member = "web1"});
+    CHECK(error(nobody).find("expelled") != std::string::npos);
+    CHECK(house.last().generation == generation);
+    CHECK(*house.store.blob == blob);
+  }
+
+  TEST_CASE("an order that cannot be stored is not carried out") {
+    Pair house;
+    house.store.problem = "No space left on device";
+    CHECK(house.expel("web2").at("ok") == false);
+    CHECK(house.pool_status().at("members").size() == 2);
+    CHECK(house.audit.lines.size() < 4);
+    CHECK_FALSE(tells(house.audit.lines, "expelled"));
+  }
+
+  TEST_CASE("the 257th revocation is refused") {
+    Pair house;
+    for (int i = 0; i < 256; ++i) {
+      REQUIRE(house.revoke("web1", noon, house.now + seconds(i)).at("ok") == true);
+    }
+    const auto answer = house.revoke("web1", noon, house.now + 1000s);
+    CHECK(answer.at("ok") == false);
+    CHECK(house.newest().revocations.size() == 256);
+    CHECK(house.revoke("web1", noon, house.now).at("ok") == true);  // one that stands already
+  }
+}
+
+TEST_SUITE("promise 10") {
+  Moment set_by(sys_seconds steady, seconds apart) { return Moment(steady, steady + apart); }
+
+  TEST_CASE("promise 10: a clock that is set by up to five minutes changes nothing") {
+    for (const auto apart : {300s, -300s}) {
+      Pair house;
+      const auto count = house.said.published.size();
+      house.now += 1h;
+      house.authority->tend(set_by(house.now, apart));
+      CHECK(house.said.published.size() > count);
+    }
+  }
+
+  TEST_CASE("promise 10: set by more, rotation holds and says so, until it agrees again") {
+    for (const auto apart : {seconds(301), seconds(-301), seconds(9 * 24h), seconds(-9 * 24h)}) {
+      CAPTURE(apart.count());
+      Pair house;
+      const auto count = house.said.published.size();
+      house.now += 3h;
+      house.authority->tend(set_by(house.now, apart));
+
+      CHECK(house.said.published.size() == count);
+      const auto status = json(house.authority->status("", set_by(house.now, apart)));
+      CHECK(status.at("clock").at("holding") == true);
+      const auto alarm = status.at("pools").at(0).at("alarms").at(0).get<std::string>();
+      CHECK(alarm.find("ticketctl clock accept") != std::string::npos);
+      CHECK(house.authority->next() <= house.now + 5s);
+
+      house.tend();
+      CHECK(house.said.published.size() > count);
+      CHECK(json(house.authority->status("", house.now)).at("clock").at("holding") == false);
+    }
+  }
+
+  TEST_CASE("promise 10: a keeper whose wall clock is past a key's end keeps that key no more") {
+    Pair house;
+    house.now += 10s;
+    house.authority->tend(set_by(house.now, 9 * 24h));
+    CHECK(house.store.state().pool("web")->epochs.empty());
+    CHECK(house.store.state().pool("web")->secrets.size() == 0);
+
+    house.restart();  // what it published it cannot seal again; it makes new ones
+    house.tend();
+    CHECK(house.newest().epochs.size() >= 6);
+  }
+
+  TEST_CASE("promise 10: what operators order is done while rotation holds") {
+    Pair house;
+    const auto apart = set_by(house.now, -9 * 24h);
+    json answer;
+    house.authority->order({.kind = Order::Kind::expel, .pool = "web", .member = "web2"},
+                           [&](const json& told) { answer = told; });
+    house.authority->tend(apart);
+    CHECK(answer.at("ok") == true);
+    CHECK(house.newest().members.size() == 1);
+  }
+
+  TEST_CASE("promise 10: accepting the clock moves the epochs' times with ours") {
+    for (const auto shift : {seconds(9 * 24h), seconds(-9 * 24h), seconds(600)}) {
+      CAPTURE(shift.count());
+      Pair house;
+      const auto before = house.newest();
+      house.authority->order({.kind = Order::Kind::accept_clock, .shift = shift},
+                             [](const json&) {});
+      house.now += shift;
+      house.tend();
+
+      const auto after = house.newest();
+      CHECK(after.generation > before.generation);
+      REQUIRE(sealing(after, house.now) != nullptr);
+      CHECK(sealing(after, house.now)->id == before.epochs.front().id);
+      CHECK(after.epochs.front().opens_until == before.epochs.front().opens_until + shift);
+      house.live(3h);
+      CHECK(house.newest().generation > after.generation);
+      CHECK(json(house.authority->status("", house.now)).at("clock").at("holding") == false);
+    }
+  }
+
+  TEST_CASE("promise 10: started with a clock that is behind its own keys, it holds") {
+    Pair house;
+    house.live(2h);
+    const auto count = house.said.published.size();
+    house.now -= 9 * 24h;
+    house.restart();
+    house.tend();
+    CHECK(house.said.published.size() == count + 1);  // what stood, again
+    CHECK(json(house.authority->status("", house.now)).at("clock").at("holding") == true);
+
+    house.order({.kind = Order::Kind::accept_clock});
+    CHECK(json(house.authority->status("", house.now)).at("clock").at("holding") == false);
+    CHECK(house.newest().generation > house.manifest(count).generation);
+    CHECK(sealing(house.newest(), house.now) != nullptr);
+    house.live(2h);
+    CHECK(sealing(house.newest(), house.now) != nullptr);
+  }
+}
+
+TEST_SUITE("audit log") {
+  TEST_CASE("every change has its line, in a chain, and the state knows the last") {
+    Pair house;
+    house.live(2h);
+    house.order({.pool = "web"});
+    house.revoke("web1", noon, house.now);
+    house.expel("web2");
+    house.order({.kind = Order::Kind::readmit, .pool = "web", .member = "web2"});
+    house.order({.kind = Order::Kind::accept_clock});
+
+    CHECK(chained(house.audit.lines));
+    for (const char* event : {"generation", "enrolled", "rotation ordered", "revoked", "expelled",
+                              "readmitted", "clock accepted"}) {
+      CAPTURE(event);
+      CHECK(tells(house.audit.lines, event));
+    }
+    const auto head = house.authority->audit();
+    CHECK(head.at("count") == house.audit.lines.size());
+    CHECK(head.at("last") == hex(crypto::sha256(as_bytes(house.audit.lines.back()))));
+  }
+
+  TEST_CASE("the renewal of a sealing key is no news") {
+    Pair house;
+    const auto count = house.audit.lines.size();
+    house.now += 5s;
+    house.enrol(house.web1);
+    CHECK(house.audit.lines.size() == count);
+  }
+
+  TEST_CASE("lines that could not be written are kept with the state, and written later") {
+    Pair house;
+    house.audit.problem = "cannot write the audit log: No space left on device";
+    house.live(3h);
+    const auto alarms = house.pool_status().at("alarms");
+    CHECK(alarms.at(0) == house.audit.problem);
+
+    house.restart();
+    house.audit.problem.clear();
+    house.live(1h);
+
+    CHECK(chained(house.audit.lines));
+    CHECK(house.authority->audit().at("count") == house.audit.lines.size());
+    CHECK(house.pool_status().at("alarms").empty());
+  }
+
+  TEST_CASE("the file gets each line once, through kills and torn ends") {
+    const support::TempFolder folder;
+    const auto path = folder / "audit.log";
+    keyd::AuditHead head;
+    for (int i = 0; i < 3; ++i) keyd::add_audit_line(head, {{"event", "a"}}, noon);
+    CHECK(keyd::AuditFile(path).append(head).empty());
+    const auto three = support::read_text(path);
+
+    // killed before the state without the lines was stored: they come again
+    keyd::add_audit_line(head, {{"event", "b"}}, noon);
+    CHECK(keyd::AuditFile(path).append(head).empty());
+    const auto four = support::read_text(path);
+    CHECK(four.starts_with(three));
+    CHECK(std::ranges::count(four, '\n') == 4);
+
+    for (std::size_t cut = three.size(); cut < four.size(); ++cut) {
+      support::write_text(path, four.substr(0, cut));
+      CHECK(keyd::AuditFile(path).append(head).empty());
+      CHECK(support::read_text(path) == four);
+    }
+    CHECK_FALSE(keyd::AuditFile(folder / "none" / "audit.log").append(head).empty());
+  }
+}
+
+TEST_SUITE("order requests") {
+  TEST_CASE("each order has its fields") {
+    const auto revoke = keyd::parse_order(
+        {{"command", "revoke"}, {"pool", "web"}, {"member", "web1"}, {"from", 5}, {"until", 7}});
+    REQUIRE(revoke.has_value());
+    CHECK(revoke->kind == Order::Kind::revoke);
+    CHECK(revoke->until == sys_seconds(7s));
+    const auto expel = keyd::parse_order(
+        {{"command", "expel"}, {"pool", "web"}, {"member", "w"}, {"drop_tickets", false}});
+    REQUIRE(expel.has_value());
+    CHECK_FALSE(expel->burn);
+    CHECK(keyd::parse_order({{"command", "expel"}, {"pool", "web"}, {"member", "w"}})->burn);
+    CHECK(keyd::parse_order({{"command", "clock-accept"}}).has_value());
+  }
+
+  TEST_CASE("promise 15: what is missing or of another kind is named") {
+    const auto why = [](const char* text) { return keyd::parse_order(json::parse(text)).error(); };
+    CHECK(why("[]") == "a request is a JSON object");
+    CHECK(why("{}") == "command is missing");
+    CHECK(why(R"({"command": "burn"})").find("known are") != std::string::npos);
+    CHECK(why(R"({"command": "rotate"})") == "pool is missing");
+    CHECK(why(R"({"command": "expel", "pool": "web"})") == "member is missing");
+    CHECK(why(R"({"command": "expel", "pool": "web", "member": ""})") == "member is no text");
+    CHECK(why(R"({"command": "expel", "pool": "web", "member": "a", "drop_tickets": 1})") ==
+          "drop_tickets is neither true nor false");
+    CHECK(why(R"({"command": "revoke", "pool": "web", "member": "a", "from": 1.5, "until": 2})") ==
+          "from is no time in Unix seconds");
+    CHECK(why(R"({"command": "revoke", "pool": "web", "member": "a", "from": 3, "until": 2})") ==
+          "from is later than until");
+  }
+}
