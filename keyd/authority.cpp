@@ -130,6 +130,7 @@ void Authority::configure(std::vector<PoolSetup> pools, Moment now) {
     const auto name = setup.config.name;
     auto& pool = configured[name];
     pool.known_since = now.steady;
+    pool.overtaken = state_.restored;
     if (const auto known = pools_.find(name); known != pools_.end())
       pool = std::move(known->second);
     rules_.push_back({name, setup.config.rules});

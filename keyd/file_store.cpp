@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
@@ -53,13 +54,14 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 StateStore::Loaded load_file(const std::filesystem::path& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file && errno == ENOENT) return {};
-  if (!file) return {std::nullopt, failure("cannot open", path)};
+  if (!file) return {std::nullopt, failure("cannot open", path), {}};
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return {std::nullopt, failure("cannot read", path)};
-  if (status.st_size > largest_state) return {std::nullopt, path.string() + " is no state file"};
+  if (::fstat(file.get(), &status) != 0) return {std::nullopt, failure("cannot read", path), {}};
+  if (status.st_size > largest_state)
+    return {std::nullopt, path.string() + " is no state file", {}};
   Bytes blob(static_cast<std::size_t>(status.st_size));
-  if (!read_all(file.get(), blob)) return {std::nullopt, failure("cannot read", path)};
-  return {std::move(blob), {}};
+  if (!read_all(file.get(), blob)) return {std::nullopt, failure("cannot read", path), {}};
+  return {std::move(blob), {}, {}};
 }
 
 }  // namespace
@@ -72,7 +74,11 @@ FileStore::FileStore(std::filesystem::path path) : path_(std::move(path)) {
   lock_ = lock(path_.string() + ".lock");
 }
 
-void FileStore::load(std::function<void(Loaded)> done) { done(load_file(path_)); }
+void FileStore::load(std::function<void(Loaded)> done) {
+  auto loaded = load_file(path_);
+  loaded.newest = noted();
+  done(std::move(loaded));
+}
 
 void FileStore::store(std::uint64_t expected, Bytes blob, Stored done) {
   done(replace(expected, blob));
@@ -82,10 +88,30 @@ std::string FileStore::replace(std::uint64_t expected, const Bytes& blob) {
   if (!stands_at(expected)) {
     return path_.string() + " was changed by somebody else: restart keyd to take it up";
   }
-  if (const auto head = parse_state_head(blob)) attempted_ = head->counter;
+  const auto head = parse_state_head(blob);
+  if (head) attempted_ = head->counter;
   auto problem = write_whole(blob);
-  if (problem.empty()) attempted_.reset();
-  return problem;
+  if (!problem.empty()) return problem;
+  attempted_.reset();
+  if (head) note(head->counter);
+  return {};
+}
+
+// Twenty digits in one write, so that it is never half there. That a kill may
+// come before it makes no state look older than it is.
+void FileStore::note(std::uint64_t counter) const {
+  const auto digits = std::to_string(counter);
+  const auto text = std::string(20 - digits.size(), '0') + digits + "\n";
+  if (::pwrite(lock_.get(), text.data(), text.size(), 0) < 0) return;  // a full disk: next time
+}
+
+std::optional<std::uint64_t> FileStore::noted() const {
+  char text[20];
+  if (::pread(lock_.get(), text, sizeof text, 0) != sizeof text) return std::nullopt;
+  std::uint64_t counter = 0;
+  const auto parsed = std::from_chars(text, text + sizeof text, counter);
+  if (parsed.ec != std::errc() || parsed.ptr != text + sizeof text) return std::nullopt;
+  return counter;
 }
 
 // The file that is there is the one which the caller's change was made from.

@@ -1,4 +1,5 @@
-// The state as one file: temp, fsync, rename, fsync of the folder.
+// The state as one file: temp, fsync, rename, fsync of the folder. The lock
+// file beside it has the counter of the last store as text.
 #pragma once
 
 #include <filesystem>
@@ -22,6 +23,8 @@ class FileStore : public StateStore {
   std::string replace(std::uint64_t expected, const ticket::Bytes& blob);
   std::string write_whole(const ticket::Bytes& blob);
   bool stands_at(std::uint64_t expected) const;
+  void note(std::uint64_t counter) const;
+  std::optional<std::uint64_t> noted() const;
 
   std::filesystem::path path_;
   ticket::ring::Fd lock_;

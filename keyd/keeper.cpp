@@ -109,6 +109,13 @@ Secrets read_secrets(const AuthorityConfig& config, StateStore& store) {
                                   : "written by another version of keyd"));
   }
   secrets.state = std::move(*opened);
+  const auto missing = go_on_from(secrets.state, loaded.newest, SystemClock().now().steady);
+  if (secrets.state.restored) {
+    spdlog::warn("{} is an older copy{}: a new generation is made, epoch numbers are skipped",
+                 config.state.string(),
+                 missing ? fmt::format(", {} changes are missing", *missing)
+                         : ", or was brought here: its .lock file is not beside it");
+  }
   return secrets;
 }
 

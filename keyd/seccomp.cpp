@@ -25,7 +25,7 @@ constexpr int allowed[] = {
     SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
     SCMP_SYS(getdents64), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(rename),
     SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-    SCMP_SYS(fchmod), SCMP_SYS(pread64), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
+    SCMP_SYS(fchmod), SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP_SYS(statfs), SCMP_SYS(fstatfs),
     // memory
     SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect),
     SCMP_SYS(madvise), SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock),

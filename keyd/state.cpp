@@ -224,6 +224,24 @@ Checked<KeeperState> parse_state(BytesView bytes, std::uint64_t counter) {
   return state;
 }
 
+std::optional<std::uint64_t> go_on_from(KeeperState& state, std::optional<std::uint64_t> newest,
+                                        sys_seconds now) {
+  constexpr std::uint32_t at_once = wire::max_epochs;  // one store makes no more
+  if (newest && *newest <= state.counter) return 0;
+  state.restored = true;
+  const auto missing = newest ? std::optional(*newest - state.counter) : std::nullopt;
+  for (auto& pool : state.pools) {
+    // without a note, one epoch a second since the newest is more than anybody makes
+    sys_seconds made = now;
+    for (const auto& epoch : pool.epochs) made = std::min(made, epoch.made);
+    const auto since = static_cast<std::uint64_t>((now - made).count());
+    const auto skipped = missing ? *missing * at_once : at_once + since;
+    pool.last_epoch += static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(skipped, 0xffffffff - pool.last_epoch - at_once));
+  }
+  return missing;
+}
+
 Bytes seal_state(const StateKey& key, const KeeperState& state) {
   const auto sealed =
       crypto::aead_seal(key.key, write_state(state).expose(), associated_data(state.counter));

@@ -2,6 +2,7 @@
 // that are never used again. Laid out in wire/layout.hpp, "Keeper state".
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,11 +64,21 @@ struct KeeperState {
   std::uint64_t counter = 0;  // grows with each store; 0 = never stored
   AuditHead audit;
   std::vector<PoolState> pools;
+  // Of a state that may be an older copy, and is not stored: what it says was
+  // published is not the newest, so a new generation is due.
+  bool restored = false;
 
   KeeperState copy() const;
   PoolState* pool(std::string_view name);
   const PoolState* pool(std::string_view name) const;
 };
+
+// Makes a state that was loaded fit to go on from when it is an older copy, or
+// may be one: `newest` is the counter that was stored last, if that is known.
+// Epoch numbers that may have been given since are left out. Returns how many
+// stores are missing; nullopt when that is unknown.
+std::optional<std::uint64_t> go_on_from(KeeperState& state, std::optional<std::uint64_t> newest,
+                                        ticket::sys_seconds now);
 
 // The counter is no part of it: it stands in the file's head.
 ticket::SecretBytes write_state(const KeeperState& state);

@@ -18,6 +18,9 @@ class StateStore {
   struct Loaded {
     std::optional<ticket::Bytes> blob;  // nullopt: nothing was ever stored
     std::string problem;                // not empty: it could not be read
+    // The counter that was stored last here, by a note beside the state. Where
+    // it is above the state's own, that is an older copy; nullopt: no note.
+    std::optional<std::uint64_t> newest;
   };
   virtual void load(std::function<void(Loaded)> done) = 0;
 

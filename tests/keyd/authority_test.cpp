@@ -196,6 +196,23 @@ TEST_SUITE("authority") {
     CHECK(house.last().generation > applied);
   }
 
+  TEST_CASE("promise 9: a state known to be an older copy makes a new generation at once") {
+    House house;
+    house.live(3h);
+    auto state = house.store.state();
+    const auto old = house.last().generation;
+    keyd::go_on_from(state, state.counter + 5, house.now);
+
+    house.now += 1s;
+    house.authority = house.begin(std::move(state));
+    house.authority->configure({setup(house.ca)}, house.now);
+    house.tend();
+
+    CHECK(house.last().generation > old);
+    house.live(2h);
+    CHECK(house.newest().epochs.back().number > 5 * 64);
+  }
+
   TEST_CASE("a member that lies about what it applied makes no generations") {
     House house;
     const Server web1(house.ca, "web1", "ticket:member:web:web1");

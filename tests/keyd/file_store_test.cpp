@@ -84,6 +84,27 @@ TEST_SUITE("file store") {
     CHECK(stored_counter(store_here) == 2);
   }
 
+  TEST_CASE("promise 9: an older copy in the place of the state is told from the newest") {
+    const TempFolder folder;
+    const auto newest = [&] {
+      std::optional<std::uint64_t> found;
+      keyd::FileStore(folder / "keyd.state").load([&](keyd::StateStore::Loaded loaded) {
+        found = loaded.newest;
+      });
+      return found;
+    };
+    CHECK_FALSE(newest().has_value());
+    {
+      keyd::FileStore store_here(folder / "keyd.state");
+      REQUIRE(store(store_here, 0, 1) == "");
+      REQUIRE(store(store_here, 1, 2) == "");
+      CHECK(store(store_here, 7, 8) != "");
+    }
+    CHECK(newest() == 2);
+    support::write_text(folder / "keyd.state.lock", "2");
+    CHECK_FALSE(newest().has_value());
+  }
+
   TEST_CASE("promise 9: a full disk leaves the old state") {
     const TempFolder folder;
     const auto disk = folder / "disk";

@@ -100,6 +100,24 @@ TEST_SUITE("keeper state") {
     CHECK(why_not(state_key(), as_bytes("")) == Rejection::malformed);
   }
 
+  TEST_CASE("promise 9: after an older copy no epoch number is given again") {
+    auto state = some_state();
+    CHECK(keyd::go_on_from(state, 41, noon) == 0);
+    CHECK(keyd::go_on_from(state, 40, noon) == 0);  // killed before it was noted
+    CHECK(state.pools[0].last_epoch == 8);
+    CHECK_FALSE(state.restored);
+
+    CHECK(keyd::go_on_from(state, 44, noon) == 3);
+    CHECK(state.restored);
+    CHECK(state.pools[0].last_epoch == 8 + 3 * 64);
+
+    auto brought = some_state();
+    CHECK_FALSE(keyd::go_on_from(brought, std::nullopt, noon + 24h).has_value());
+    CHECK(brought.restored);
+    CHECK(brought.pools[1].last_epoch > 8 + 24 * 3600);
+    CHECK(brought.pools[1].last_epoch < 8 + 25 * 3600);
+  }
+
   TEST_CASE("a sealed state shows no secret") {
     const auto state = some_state();
     const auto file = keyd::seal_state(state_key(), state);
