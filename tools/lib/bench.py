@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import bench_burn
 import build
 import steps
 
@@ -20,6 +21,8 @@ figures = {
     "resume_tls12_vs_builtin": (1.0, "x", "server time of a TLS 1.2 resumption"),
     "resume_tls13_vs_builtin": (1.0, "x", "server time of a TLS 1.3 resumption"),
     "full_tls13_vs_builtin": (1.0, "x", "server time of a full TLS 1.3 handshake"),
+    "burn_to_last_agent_ms": (1000, "ms", "an order to burn reaches the last of 200 agents"),
+    "revoke_to_last_agent_ms": (1000, "ms", "an order to revoke tickets does"),
 }
 
 
@@ -29,11 +32,14 @@ def measure():
     build.kinds["plain"] = (*build.kinds["plain"][:2],
                             ["-Dbench=true", "-Dtests=false", "-Dbuildtype=release"])
     with steps.Step("build the benchmarks"):
-        where = build.build("plain", ["bench/ticket-bench"])
+        where = build.build("plain", ["bench/ticket-bench", "keyd/keyd", "ticketctl/ticketctl"])
     done = subprocess.run([where / "bench/ticket-bench"], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise steps.Failed("the benchmark failed")
-    return json.loads(done.stdout)
+    measured = json.loads(done.stdout)
+    with steps.Step(f"order {bench_burn.agents} agents about"):
+        measured.update(bench_burn.measure(where))
+    return measured
 
 
 def spread(measured, name):
