@@ -170,37 +170,3 @@ tkt_status tkt_counters_read(const tkt_ring* ring, tkt_counters* counters) {
 }
 
 const char* tkt_version(void) { return TICKET_VERSION; }
-
-const char* tkt_status_text(tkt_status status) {
-  switch (status) {
-    case TKT_OK:
-      return "ok";
-    case TKT_MALFORMED:
-      return "malformed";
-    case TKT_UNKNOWN_KEY:
-      return "unknown key";
-    case TKT_CONTEXT:
-      return "other context";
-    case TKT_EXPIRED:
-      return "expired";
-    case TKT_FORGED:
-      return "forged";
-    case TKT_LINEAGE:
-      return "lineage ended";
-    case TKT_REVOKED:
-      return "revoked";
-    case TKT_NAME:
-      return "other name";
-    case TKT_NO_KEY:
-      return "no key may seal";
-    case TKT_BUFFER_TOO_SMALL:
-      return "buffer too small";
-    case TKT_BAD_ARGUMENT:
-      return "bad argument";
-    case TKT_OUT_OF_MEMORY:
-      return "out of memory";
-    case TKT_INTERNAL:
-      return "internal error";
-  }
-  return "no such status";
-}

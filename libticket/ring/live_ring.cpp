@@ -42,6 +42,13 @@ void ContextKeys::add(Stek stek) {
   slots_[at] = static_cast<std::uint8_t>(steks_.size());
 }
 
+Rejection Snapshot::why_unknown(const unsigned char* key_name) const noexcept {
+  for (const auto& keys : contexts) {
+    if (keys.find(key_name) != nullptr) return Rejection::context;
+  }
+  return Rejection::unknown_key;
+}
+
 namespace {
 
 // fork() copies a mutex that another thread holds as held for ever; so whoever
@@ -194,9 +201,15 @@ void LiveRing::drop_ended(Moment now) {
 
 namespace {
 
-Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch& epoch) {
-  return {to_array(material.first<wire::key_name_size>()), &epoch,
-          crypto::TicketCipher(material.subspan<16, 32>(), material.subspan<48, 32>())};
+Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch& epoch,
+               std::string_view purpose) {
+  const auto hmac_key = material.subspan<16, 32>(), aes_key = material.subspan<48, 32>();
+  Stek stek{to_array(material.first<wire::key_name_size>()), &epoch,
+            crypto::TicketCipher(hmac_key, aes_key), nullptr};
+  if (purpose.starts_with(purpose::seal_prefix)) {
+    stek.seal_cipher = std::make_unique<crypto::SealCipher>(hmac_key, aes_key);
+  }
+  return stek;
 }
 
 }  // namespace
@@ -217,7 +230,7 @@ std::unique_ptr<Snapshot> LiveRing::build(std::uint64_t index, Ring ring,
       const auto stek = material.first<wire::stek_size>();
       material = material.subspan(wire::stek_size);
       derive(snapshot->ring, context, epoch, stek);
-      if (!all_zero(stek)) keys.add(make_stek(stek, epochs[epoch]));
+      if (!all_zero(stek)) keys.add(make_stek(stek, epochs[epoch], contexts_[context].first));
     }
   }
   return snapshot;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/clock.hpp"
+#include "crypto/seal_cipher.hpp"
 #include "crypto/ticket_cipher.hpp"
 #include "ring/counters.hpp"
 #include "ring/derive.hpp"
@@ -23,6 +24,7 @@ struct Stek {
   KeyName name;
   const Epoch* epoch;
   crypto::TicketCipher cipher;
+  std::unique_ptr<crypto::SealCipher> seal_cipher;  // of purposes that begin with "seal/"
 };
 
 // The keys of one context, found by name.
@@ -51,6 +53,10 @@ struct Snapshot {
   Ring ring;                // without its secrets: they are dropped once the keys are derived
   SecretBytes material;     // what the ciphers' MAC keys view
   std::vector<ContextKeys> contexts;
+
+  // Of a key name that its own context does not know: another context's of this
+  // ring, or nobody's?
+  Rejection why_unknown(const unsigned char* key_name) const noexcept;
 };
 
 // Shared between threads; sealing and opening take no lock.

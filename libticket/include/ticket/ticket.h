@@ -116,6 +116,123 @@ typedef struct {
 
 TKT_API tkt_status tkt_counters_read(const tkt_ring *ring, tkt_counters *counters);
 
+/* ---- tickets whose payload is yours ------------------------------------------
+ *
+ * For TLS stacks that libticket has no library for, and for what is not TLS at
+ * all: cookies, tokens, anything that one server of the pool hands out and any
+ * other must be able to read. Format: RFC 5077, section 4 (key name, IV,
+ * AES-256-CBC, HMAC-SHA256). The ticket tells its reader nothing but its size and
+ * which key sealed it; nobody without the pool's keys can read or make one. It is
+ * no secret to whoever holds it and can be shown twice: libticket does not
+ * remember what was opened.
+ *
+ *     tkt_context *logins;
+ *     if (tkt_ring_context(ring, "cookie", "logins", &logins) != TKT_OK) return;
+ *
+ *     unsigned char ticket[512];
+ *     size_t size = sizeof ticket;
+ *     if (tkt_seal(logins, ticket, &size, "alice", 5, NULL) == TKT_OK) send(ticket, size);
+ *
+ *     unsigned char payload[512];
+ *     size_t payload_size = sizeof payload;
+ *     tkt_opened opened = {.size = sizeof opened};
+ *     tkt_status status = tkt_open(logins, payload, &payload_size, ticket, size, &opened);
+ *     if (status > 0) ...   // not taken; tkt_status_text says why: begin anew
+ *     if (opened.renew) ... // seal again, with born = opened.born
+ */
+
+/* What keeps tickets apart within a pool: a ticket opens in the context that it
+ * was sealed for, and in no other, whatever ring of the pool it is shown to. */
+typedef struct tkt_context tkt_context;
+
+/* tkt_ring_context gives the context of a purpose and a name, made known to the
+ * ring on first use.
+ *
+ *   purpose  what the payload is: "cookie", "session of mystack 2". Payloads that
+ *            are not read alike need purposes of their own. 1-250 bytes; NULL:
+ *            "ticket". Never meets the tickets of a TLS stack's library.
+ *   name     which of them, such as a virtual host. 1-255 bytes; NULL: "default".
+ *   *out     the ring's own, good until the ring is freed; the same for the same
+ *            purpose and name. NULL on failure.
+ *
+ * TKT_BAD_ARGUMENT for names too long and when the ring has 1024 contexts already
+ * (those of attached SSL_CTXs among them); the ring's log callback says so. Takes
+ * a lock: ask once, at the start. */
+TKT_API tkt_status tkt_ring_context(tkt_ring *ring, const char *purpose, const char *name,
+                                    tkt_context **out);
+
+/* The most bytes that a payload may have, so that its ticket fits the 65,535 that
+ * TLS allows one. */
+#define TKT_PAYLOAD_MAX 65420
+
+/* Bytes that a ticket has at most beside its payload; for buffers on the stack. */
+#define TKT_SEAL_OVERHEAD 115
+
+/* tkt_seal_size is the size of a ticket with this much payload: payload_size + 100
+ * to payload_size + 115. 0 for a payload beyond TKT_PAYLOAD_MAX. */
+TKT_API size_t tkt_seal_size(size_t payload_size);
+
+/* tkt_open_size is the room that a payload needs which is opened from a ticket of
+ * this size: up to 15 bytes more than it turns out to have, and less than
+ * ticket_size. 0 for a size that no ticket has; opening it gives TKT_MALFORMED. */
+TKT_API size_t tkt_open_size(size_t ticket_size);
+
+typedef struct {
+    size_t size;       /* sizeof(tkt_seal_options) */
+    int64_t born;      /* tkt_opened.born of the ticket that this one replaces, so that the
+                          lineage goes on and ends; 0: a lineage begins here and now */
+    uint32_t lifetime; /* seconds the ticket is good for; 0: the pool's policy; never more */
+} tkt_seal_options;
+
+/* tkt_seal makes a ticket.
+ *
+ *   ticket, *ticket_size    where it goes, and the room there: tkt_seal_size() of the
+ *                           payload. On return the ticket's size; 0 when there is none.
+ *   payload, payload_size   what it carries; may be empty, must not overlap the ticket
+ *   options                 may be NULL
+ *
+ * TKT_OK; TKT_NO_KEY when no key may seal now (as after a long outage of keyd) or
+ * when the ticket would be good for no time; TKT_LINEAGE when `born` is longer ago
+ * than a lineage may last: authenticate anew. Beside these TKT_BAD_ARGUMENT,
+ * TKT_OUT_OF_MEMORY, and TKT_BUFFER_TOO_SMALL, which changes nothing but
+ * *ticket_size, to the room that is needed.
+ *
+ * The ticket is good until the earliest of: its lifetime is over, its key opens no
+ * more, its lineage ends. Any thread; takes no lock, and once a thread has sealed
+ * under a key allocates nothing. */
+TKT_API tkt_status tkt_seal(tkt_context *context, void *ticket, size_t *ticket_size,
+                            const void *payload, size_t payload_size,
+                            const tkt_seal_options *options);
+
+/* What a ticket says of itself. Of one that was not taken, as much as was read;
+ * 0 = not known. */
+typedef struct {
+    size_t size;     /* sizeof(tkt_opened), set by the caller */
+    uint32_t epoch;  /* number of the epoch that sealed it */
+    uint16_t minter; /* member that sealed it */
+    int renew;       /* 1: a newer epoch seals, so the ticket's days are counted: make another */
+    int64_t born;    /* when its lineage began */
+    int64_t sealed;  /* when it was sealed */
+    int64_t expires; /* it opens before, not from then on */
+} tkt_opened;
+
+/* tkt_open reads a ticket.
+ *
+ *   payload, *payload_size  where the payload goes, and the room there: tkt_open_size()
+ *                           of the ticket (ticket_size is always enough). On return the
+ *                           payload's size; 0 when there is none.
+ *   ticket, ticket_size     anything at all, as a client presented it; must not overlap
+ *                           the payload
+ *   opened                  may be NULL
+ *
+ * TKT_OK, or why the ticket is not taken, which is for the log and the counters, not
+ * for the client: TKT_MALFORMED, TKT_UNKNOWN_KEY, TKT_CONTEXT, TKT_EXPIRED,
+ * TKT_FORGED, TKT_LINEAGE, TKT_REVOKED. Nothing is then written to the payload.
+ * TKT_BUFFER_TOO_SMALL changes nothing but *payload_size, to the room that is needed.
+ * Otherwise as tkt_seal. */
+TKT_API tkt_status tkt_open(tkt_context *context, void *payload, size_t *payload_size,
+                            const void *ticket, size_t ticket_size, tkt_opened *opened);
+
 #ifdef __cplusplus
 }
 #endif
