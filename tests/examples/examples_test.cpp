@@ -22,10 +22,10 @@ std::vector<std::string> joined(std::vector<std::string> a, const std::vector<st
 class Pool {
  public:
   Pool() {
-    const auto made = support::run(
-        {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-days", "2", "-subj", "/CN=a.test", "-addext", "subjectAltName=DNS:a.test", "-keyout",
-         folder_ / "key.pem", "-out", certificate()});
+    const auto made = support::run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                                    "/CN=a.test", "-addext", "subjectAltName=DNS:a.test", "-keyout",
+                                    folder_ / "key.pem", "-out", certificate()});
     REQUIRE(made.code == 0);
   }
   std::string certificate() const { return folder_ / "cert.pem"; }
@@ -38,12 +38,11 @@ class Pool {
   // What the client prints for a walk over these servers, "full" and "resumed" alone.
   std::vector<std::string> walk(const std::vector<std::string>& servers,
                                 const std::vector<std::string>& options = {}) const {
-    const auto done =
-        support::run(joined(joined({program("ticket-resume-client"), "--ca", certificate(), "--name",
-                                    "a.test"},
-                                   options),
-                            servers),
-                     {}, 20s);
+    const auto done = support::run(
+        joined(joined({program("ticket-resume-client"), "--ca", certificate(), "--name", "a.test"},
+                      options),
+               servers),
+        {}, 20s);
     CAPTURE(done.output);
     CHECK(done.code == 0);
     std::vector<std::string> words;
@@ -63,8 +62,8 @@ class Pool {
 // HOST:PORT of a server, once it listens.
 std::string address(const Process& server) {
   const std::string words = "listening on ";
-  REQUIRE(support::wait_until(
-      [&] { return server.output().find(words) != std::string::npos; }, 10s));
+  REQUIRE(
+      support::wait_until([&] { return server.output().find(words) != std::string::npos; }, 10s));
   const auto text = server.output();
   const auto at = text.find(words) + words.size();
   return text.substr(at, text.find('\n', at) - at);
@@ -118,7 +117,8 @@ TEST_SUITE("examples") {
           Words{"full", "resumed", "full"});
   }
 
-  TEST_CASE("a server whose ring file is not there yet serves without tickets, then with the pool's") {
+  TEST_CASE(
+      "a server whose ring file is not there yet serves without tickets, then with the pool's") {
     const Pool pool;
     const auto waiting = pool.start({"--ring", pool.ring()});
     CHECK(pool.walk({address(waiting), address(waiting)}) == Words{"full", "full"});
@@ -126,7 +126,9 @@ TEST_SUITE("examples") {
     const auto maker = pool.start({"--keep", pool.ring()});  // in the agent's place
     address(maker);
     CHECK(support::wait_until(
-        [&] { return pool.walk({address(maker), address(waiting)}) == Words{"full", "resumed"}; },
+        [&] {
+          return pool.walk({address(maker), address(waiting)}) == Words{"full", "resumed"};
+        },
         10s));
   }
 }
