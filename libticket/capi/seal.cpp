@@ -60,7 +60,7 @@ seal::Wish to_wish(const tkt_seal_options& options) {
   return wish;
 }
 
-// A buffer and the room in it, which the caller learns the size of what goes there by.
+// A buffer, and the room there, by which the caller also learns what went in.
 bool takes(const void* buffer, const std::size_t* room) {
   return room != nullptr && (buffer != nullptr || *room == 0);
 }
@@ -101,12 +101,13 @@ tkt_status tkt_seal(tkt_context* context, void* ticket, size_t* ticket_size, con
     *ticket_size = size;
     return TKT_BUFFER_TOO_SMALL;
   }
+  *ticket_size = 0;
   return guarded(reporter(context->ring), [&] {
     const Moment now = tended(context->ring);
     const std::span out(static_cast<std::byte*>(ticket), size);
     const auto sealed = seal::seal(*context->ring->live, context->number, now,
                                    view(payload, payload_size), to_wish(options), out);
-    *ticket_size = sealed ? size : 0;
+    if (sealed) *ticket_size = size;
     return sealed ? TKT_OK : status_of(sealed.error());
   });
 }
@@ -122,13 +123,14 @@ tkt_status tkt_open(tkt_context* context, void* payload, size_t* payload_size, c
     *payload_size = room;
     return TKT_BUFFER_TOO_SMALL;
   }
+  *payload_size = 0;
   return guarded(reporter(context->ring), [&] {
     const Moment now = tended(context->ring);
     const std::span out(static_cast<std::byte*>(payload), room);
     seal::Label label;
     const auto size = seal::open(*context->ring->live, context->number, now,
                                  view(ticket, ticket_size), out, label);
-    *payload_size = size ? *size : 0;
+    if (size) *payload_size = *size;
     if (opened != nullptr) give_result(to_c(label), opened);
     return size ? TKT_OK : status_of(size.error());
   });

@@ -105,6 +105,8 @@ bool tag_holds(const crypto::SealCipher& cipher, BytesView ticket) {
 // What was decrypted last, wiped with the object.
 class Scratch {
  public:
+  static constexpr std::size_t room = 1024;  // small tickets in one go
+
   ~Scratch() { sodium_memzero(bytes_.data(), used_); }
   std::span<std::byte> first(std::size_t size) {
     used_ = std::max(used_, size);
@@ -112,11 +114,8 @@ class Scratch {
   }
 
  private:
-  ByteArray<1024> bytes_;  // small tickets in one go
+  ByteArray<room> bytes_;
   std::size_t used_ = 0;
-
- public:
-  static constexpr std::size_t room = sizeof(bytes_);
 };
 
 // The last block ends in as many bytes of one value as that value says.
