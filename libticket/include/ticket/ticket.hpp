@@ -7,7 +7,6 @@
 
 #include <ticket/ticket.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -67,7 +66,8 @@ class Ring {
 
   // Makes the pool's keys here.
   static Ring embed(EmbedOptions options) {
-    Ring ring(std::move(options.log), nullptr);
+    Ring ring;
+    ring.log_ = std::make_unique<Log>(std::move(options.log));
     auto c = ring.common<tkt_embed_options>(options);
     c.pool = options.pool.c_str();
     c.ring_path = options.path.empty() ? nullptr : options.path.c_str();
@@ -104,7 +104,7 @@ class Ring {
   }
 
  private:
-  Ring(Log log, std::nullptr_t) : log_(std::make_unique<Log>(std::move(log))) {}
+  Ring() = default;
 
   template <class C, class Options>
   C common(const Options& options) const {
