@@ -10,6 +10,8 @@ int main() {
     bench::Figures figures;
     std::fputs("measuring key lookups ...\n", stderr);
     bench::measure_lookup(figures);
+    std::fputs("measuring tickets of our own ...\n", stderr);
+    bench::measure_seal(figures);
     std::fputs("measuring handshakes ...\n", stderr);
     bench::measure_handshakes(figures);
     std::fputs("measuring the ticket callbacks ...\n", stderr);

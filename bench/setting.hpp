@@ -61,5 +61,6 @@ void attach(SSL_CTX* context, tkt_ring* ring);
 void measure_lookup(Figures& figures);
 void measure_callbacks(Figures& figures);
 void measure_handshakes(Figures& figures);
+void measure_seal(Figures& figures);
 
 }  // namespace bench

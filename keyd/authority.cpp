@@ -8,6 +8,7 @@
 #include "authority_draft.hpp"
 #include "enrolment.hpp"
 #include "feed/bundle.hpp"
+#include "ring/generation.hpp"
 #include "wire/layout.hpp"
 
 namespace keyd {
@@ -23,31 +24,6 @@ constexpr seconds hold_looks{5};            // whether the clocks agree again
 constexpr seconds seen_lately{60};          // whom a late epoch waits for
 constexpr std::size_t most_waiting = 4096;  // enrolments and orders, each
 constexpr std::uint16_t last_member_number = 65535;
-
-std::uint64_t next_generation(std::uint64_t last, Moment now) {
-  const auto unix_milliseconds =
-      static_cast<std::uint64_t>(now.latest.time_since_epoch().count()) * 1000;
-  return std::max(last + 1, unix_milliseconds);
-}
-
-// The secrets for `epochs`: those of `before` carried over by number, new ones
-// drawn, those of burned epochs zero, the rest left behind and so wiped.
-SecretBytes carry_over(const PoolState& before, std::vector<Epoch>& epochs) {
-  SecretBytes secrets(epochs.size() * 32);
-  for (std::size_t i = 0; i < epochs.size(); ++i) {
-    if (epochs[i].burned) continue;
-    const auto into = secrets.fill().subspan(i * 32, 32);
-    const auto old = std::ranges::find(before.epochs, epochs[i].number, &Epoch::number);
-    if (old == before.epochs.end()) {
-      randombytes_buf(epochs[i].id.data(), epochs[i].id.size());
-      randombytes_buf(into.data(), into.size());
-    } else {
-      const auto at = static_cast<std::size_t>(old - before.epochs.begin());
-      std::ranges::copy(before.secrets.expose().subspan(at * 32, 32), into.begin());
-    }
-  }
-  return secrets;
-}
 
 feed::Manifest manifest_of(const PoolState& state, const ring::Policy& policy, Moment now) {
   feed::Manifest manifest;
@@ -199,7 +175,7 @@ void Authority::drop_expired(Draft& draft, PoolState& state, Moment now) const {
   auto living = state.epochs;
   std::erase_if(living, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
   if (living.size() == state.epochs.size()) return;
-  state.secrets = carry_over(state, living);
+  state.secrets = ring::carry_over(state.epochs, state.secrets, living);
   state.epochs = std::move(living);
   draft.changed = true;
 }
@@ -225,9 +201,9 @@ void Authority::draft_plan(Draft& draft, PoolState& state, const Pool& pool, Mom
 
 void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& pool,
                                  std::vector<Epoch> epochs, Moment now) const {
-  state.secrets = carry_over(state, epochs);
+  state.secrets = ring::carry_over(state.epochs, state.secrets, epochs);
   state.epochs = std::move(epochs);
-  state.generation = next_generation(state.generation, now);
+  state.generation = ring::next_generation(state.generation, now);
   state.content_key = feed::ContentKey::random();
   drop_revocations(state);
   state.manifest = feed::write_manifest(manifest_of(state, pool.setup.config.policy, now));

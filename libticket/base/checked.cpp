@@ -30,6 +30,8 @@ const char* to_text(Rejection rejection) {
       return "not_a_member";
     case Rejection::bad_key:
       return "bad_key";
+    case Rejection::no_key:
+      return "no_key";
   }
   return "unknown rejection";
 }

@@ -22,6 +22,7 @@ enum class Rejection {
   equivocation,  // the same generation with another manifest
   not_a_member,  // no wrap for us, or one that we cannot open
   bad_key,       // an all-zero, repeated or duplicate-named key
+  no_key,        // no key may seal now
 };
 
 // One English word or phrase, for logs and metrics; never NULL.

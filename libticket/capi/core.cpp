@@ -36,19 +36,13 @@ tkt_core_epoch describe(const Pin& snapshot, const ring::ContextKeys& keys, cons
           .member = ring.member};
 }
 
-// Unknown here: the key of another context of this ring, or nobody's?
-tkt_status why_unknown(const Pin& snapshot, const unsigned char* key_name) {
-  if (!snapshot) return TKT_UNKNOWN_KEY;
-  for (const auto& keys : snapshot->contexts) {
-    if (keys.find(key_name) != nullptr) return TKT_CONTEXT;
-  }
-  return TKT_UNKNOWN_KEY;
-}
-
-bool names(const ring::Revocation& revocation, const tkt_core_attribution& attribution) {
-  const sys_seconds sealed = point(attribution.sealed);
-  return revocation.minter == attribution.minter && revocation.from <= sealed &&
-         sealed <= revocation.until;
+wire::Attribution from_c(const tkt_core_attribution& c) {
+  wire::Attribution attribution;
+  attribution.minter = c.minter;
+  attribution.born = point(c.born);
+  attribution.sealed = point(c.sealed);
+  std::memcpy(attribution.name_hash.data(), c.name_hash, attribution.name_hash.size());
+  return attribution;
 }
 
 }  // namespace
@@ -103,7 +97,9 @@ tkt_status tkt_core_open(tkt_ring* ring, int context, tkt_core_time time,
   const Pin snapshot(*ring->live);
   const auto* keys = snapshot.keys(context);
   const auto* stek = keys == nullptr ? nullptr : keys->find(key_name);
-  if (stek == nullptr) return why_unknown(snapshot, key_name);
+  if (stek == nullptr) {
+    return snapshot ? status_of(snapshot->why_unknown(key_name)) : TKT_UNKNOWN_KEY;
+  }
   *epoch = describe(snapshot, *keys, *stek, now);
   if (now.latest >= stek->epoch->opens_until) return TKT_EXPIRED;
   return stek->cipher.start_open(cipher, mac, iv) ? TKT_OK : TKT_UNKNOWN_KEY;
@@ -111,12 +107,7 @@ tkt_status tkt_core_open(tkt_ring* ring, int context, tkt_core_time time,
 
 void tkt_core_attribution_write(const tkt_core_attribution* from,
                                 unsigned char out[TKT_CORE_ATTRIBUTION_SIZE]) {
-  wire::Attribution attribution;
-  attribution.minter = from->minter;
-  attribution.born = point(from->born);
-  attribution.sealed = point(from->sealed);
-  std::memcpy(attribution.name_hash.data(), from->name_hash, attribution.name_hash.size());
-  const auto bytes = wire::write_attribution(attribution);
+  const auto bytes = wire::write_attribution(from_c(*from));
   std::memcpy(out, bytes.data(), bytes.size());
 }
 
@@ -140,12 +131,8 @@ tkt_status tkt_core_check(tkt_ring* ring, tkt_core_time time,
                           const tkt_core_attribution* attribution) {
   const Pin snapshot(*ring->live);
   if (!snapshot) return TKT_UNKNOWN_KEY;
-  const Moment now = moment(time);
-  if (now.latest >= point(attribution->born) + snapshot->ring.policy.lineage) return TKT_LINEAGE;
-  for (const auto& revocation : snapshot->ring.revocations) {
-    if (names(revocation, *attribution)) return TKT_REVOKED;
-  }
-  return TKT_OK;
+  const auto objection = snapshot->ring.objection(from_c(*attribution), moment(time));
+  return objection ? status_of(*objection) : TKT_OK;
 }
 
 void tkt_core_count(tkt_ring* ring, tkt_core_counter counter) {

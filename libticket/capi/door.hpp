@@ -9,6 +9,8 @@
 #include <exception>
 #include <new>
 
+#include "base/checked.hpp"
+
 namespace ticket::capi {
 
 // Runs body, which returns a tkt_status, and turns what it throws into one.
@@ -26,6 +28,9 @@ tkt_status guarded(Report report, Body body) noexcept {
     return TKT_INTERNAL;
   }
 }
+
+// A rejection that a ticket can meet, as the door calls it.
+tkt_status status_of(Rejection why) noexcept;
 
 // Takes in an option struct of another release: an older caller's is shorter, so
 // the rest keeps its defaults; a newer one's is longer, which is fine while what

@@ -3,7 +3,9 @@
 
 #include <ticket/ticket.h>
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "ring/live_ring.hpp"
@@ -39,11 +41,18 @@ class Tender {
 
 }  // namespace ticket::capi
 
+struct tkt_context {
+  tkt_ring* ring;
+  int number;  // in the ring
+};
+
 struct tkt_ring {
   tkt_log_callback log = nullptr;
   void* log_user = nullptr;
   std::unique_ptr<ticket::Clock> clock;
   std::unique_ptr<ticket::ring::LiveRing> live;
+  std::mutex naming;
+  std::map<int, tkt_context> contexts;           // handed out, so they stay where they are
   std::unique_ptr<ticket::capi::Tender> tender;  // last: ends before what it tends
 
   void say(tkt_log_level level, const char* text) const noexcept {

@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "capi/door.hpp"
 #include "capi/handle.hpp"
+#include "ring/embedded.hpp"
+#include "wire/layout.hpp"
 
 namespace ticket::capi {
 namespace {
@@ -16,37 +20,100 @@ namespace {
 // An agent that has not written for this long is gone, as far as people care.
 constexpr seconds silent_agent{60};
 
-std::unique_ptr<Clock> make_clock(const tkt_ring_options& options) {
+template <class Options>
+std::unique_ptr<Clock> make_clock(const Options& options) {
   if (options.clock == nullptr) return std::make_unique<SystemClock>();
   return std::make_unique<CallbackClock>(options.clock, options.clock_user);
 }
 
 // web.counters beside web.ring; PATH.counters for any other name.
-std::filesystem::path counters_path(const tkt_ring_options& options) {
+template <class Options>
+std::filesystem::path counters_path(const Options& options) {
   if (options.counters_path != nullptr) return options.counters_path;
   std::filesystem::path path = options.ring_path;
   if (path.extension() == ".ring") return path.replace_extension(".counters");
   return path += ".counters";
 }
 
-ring::LiveRing::Options live_options(const tkt_ring_options& options, const tkt_ring& handle) {
-  ring::LiveRing::Options live;
-  live.path = options.ring_path;
-  live.counters = counters_path(options);
-  live.clock = handle.clock.get();
-  live.log = [&handle](int level, const std::string& text) {
-    handle.say(static_cast<tkt_log_level>(level), text.c_str());
-  };
-  return live;
-}
-
-std::unique_ptr<tkt_ring> open_ring(const tkt_ring_options& options) {
+// A handle with what both kinds of ring have alike: log and clock.
+template <class Options>
+std::unique_ptr<tkt_ring> make_handle(const Options& options) {
   auto handle = std::make_unique<tkt_ring>();
   handle->log = options.log;
   handle->log_user = options.log_user;
   handle->clock = make_clock(options);
-  handle->live = std::make_unique<ring::LiveRing>(live_options(options, *handle));
-  if (options.no_thread == 0) handle->tender = std::make_unique<Tender>(*handle->live);
+  return handle;
+}
+
+std::function<void(int, const std::string&)> log_of(const tkt_ring& handle) {
+  return [&handle](int level, const std::string& text) {
+    handle.say(static_cast<tkt_log_level>(level), text.c_str());
+  };
+}
+
+void start(tkt_ring& handle, ring::LiveRing::Options live, bool no_thread) {
+  live.clock = handle.clock.get();
+  live.log = log_of(handle);
+  handle.live = std::make_unique<ring::LiveRing>(std::move(live));
+  if (!no_thread) handle.tender = std::make_unique<Tender>(*handle.live);
+}
+
+std::unique_ptr<tkt_ring> open_ring(const tkt_ring_options& options) {
+  auto handle = make_handle(options);
+  ring::LiveRing::Options live;
+  live.path = options.ring_path;
+  live.counters = counters_path(options);
+  start(*handle, std::move(live), options.no_thread != 0);
+  return handle;
+}
+
+// ---- embedded
+
+seconds seconds_or(std::uint32_t given, seconds otherwise) {
+  return given == 0 ? otherwise : seconds(given);
+}
+
+// keyd's defaults. One host needs no time to be told of a key: the next one is all
+// that is made ahead.
+ring::Policy policy_of(const tkt_embed_options& options) {
+  ring::Policy policy;
+  policy.rotate_every = seconds_or(options.rotate_every, policy.rotate_every);
+  policy.lifetime = seconds_or(options.lifetime, policy.lifetime);
+  policy.lineage = seconds_or(options.lineage, policy.lineage);
+  policy.publish_ahead = policy.rotate_every;
+  policy.stretch = policy.lifetime;
+  return policy;
+}
+
+// Why no pool can be as these options say; nullopt when one can.
+std::optional<std::string> objection(const tkt_embed_options& options, const ring::Policy& policy) {
+  const std::string_view pool = options.pool == nullptr ? "" : options.pool;
+  if (pool.empty() || pool.size() > wire::max_name_size) return "pool: a name of 1-255 bytes";
+  return ring::problem(policy);
+}
+
+void make_counters(const std::filesystem::path& path, const tkt_ring& handle) {
+  try {
+    ring::Counters::create(path);
+  } catch (const std::exception& failure) {
+    handle.say(TKT_LOG_WARNING, failure.what());  // each process then counts alone
+  }
+}
+
+std::unique_ptr<tkt_ring> embed_ring(const tkt_embed_options& options, const ring::Policy& policy) {
+  auto handle = make_handle(options);
+  ring::LiveRing::Options live;
+  if (options.ring_path == nullptr) {
+    live.path = options.pool;
+    live.source = std::make_unique<ring::MemoryPool>(options.pool, policy);
+  } else {
+    live.path = options.ring_path;
+    live.counters = counters_path(options);
+    make_counters(live.counters, *handle);
+    live.source =
+        std::make_unique<ring::FilePool>(options.ring_path, options.pool, policy, log_of(*handle));
+  }
+  start(*handle, std::move(live), options.no_thread != 0);
   return handle;
 }
 
@@ -65,6 +132,7 @@ tkt_ring_state state_of(const ring::Epoch* sealing, Moment now) {
 
 // What holds of the ring, for people; the gravest first.
 std::string explanation(const ring::LiveRing::Status& status, tkt_ring_state state, Moment now) {
+  if (!status.trouble.empty()) return status.trouble;
   if (status.file != ring::RingFileState::ok) return ring::to_text(status.file);
   if (state == TKT_RING_STOPPED) return "no epoch may seal: no tickets are sent";
   if (state == TKT_RING_STRETCHED) return "nothing newer came: the last epoch is stretched";
@@ -148,6 +216,26 @@ tkt_status tkt_ring_open(tkt_ring** out, const tkt_ring_options* given) {
   });
 }
 
+tkt_status tkt_ring_embed(tkt_ring** out, const tkt_embed_options* given) {
+  if (out == nullptr) return TKT_BAD_ARGUMENT;
+  *out = nullptr;
+  tkt_embed_options options{};
+  if (!take_options(given, &options)) return TKT_BAD_ARGUMENT;
+
+  const auto report = [&](const char* what) {
+    if (options.log != nullptr) options.log(options.log_user, TKT_LOG_ERROR, what);
+  };
+  return guarded(report, [&] {
+    const auto policy = policy_of(options);
+    if (const auto why = objection(options, policy)) {
+      report(("tkt_ring_embed: " + *why).c_str());
+      return TKT_BAD_ARGUMENT;
+    }
+    *out = embed_ring(options, policy).release();
+    return TKT_OK;
+  });
+}
+
 void tkt_ring_free(tkt_ring* ring) { delete ring; }
 
 tkt_status tkt_ring_tend(tkt_ring* ring, int64_t* next) {
@@ -170,37 +258,3 @@ tkt_status tkt_counters_read(const tkt_ring* ring, tkt_counters* counters) {
 }
 
 const char* tkt_version(void) { return TICKET_VERSION; }
-
-const char* tkt_status_text(tkt_status status) {
-  switch (status) {
-    case TKT_OK:
-      return "ok";
-    case TKT_MALFORMED:
-      return "malformed";
-    case TKT_UNKNOWN_KEY:
-      return "unknown key";
-    case TKT_CONTEXT:
-      return "other context";
-    case TKT_EXPIRED:
-      return "expired";
-    case TKT_FORGED:
-      return "forged";
-    case TKT_LINEAGE:
-      return "lineage ended";
-    case TKT_REVOKED:
-      return "revoked";
-    case TKT_NAME:
-      return "other name";
-    case TKT_NO_KEY:
-      return "no key may seal";
-    case TKT_BUFFER_TOO_SMALL:
-      return "buffer too small";
-    case TKT_BAD_ARGUMENT:
-      return "bad argument";
-    case TKT_OUT_OF_MEMORY:
-      return "out of memory";
-    case TKT_INTERNAL:
-      return "internal error";
-  }
-  return "no such status";
-}

@@ -1,6 +1,7 @@
 #include "crypto/random.hpp"
 
 #include <openssl/rand.h>
+#include <sodium.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -54,26 +55,42 @@ WipedOnFork& fork_page() {
 constexpr std::size_t iv_length = 16;
 constexpr std::size_t ivs_in_block = 64;
 
-struct Block {
+// A generator a thread: ChaCha20 under a key that OpenSSL drew. Each block begins
+// with the key of the next ("fast key erasure"), so what was handed out cannot be
+// found again.
+struct Generator {
   unsigned process = 0;
   std::size_t used = ivs_in_block;
-  unsigned char bytes[ivs_in_block * iv_length];
+  struct {
+    unsigned char key[crypto_stream_chacha20_KEYBYTES];
+    unsigned char ivs[ivs_in_block * iv_length];
+  } block;
 };
 
-thread_local Block block;
+thread_local Generator generator;
+
+void renew(Generator& generator) {
+  constexpr unsigned char nonce[crypto_stream_chacha20_NONCEBYTES] = {};  // a key is used once
+  unsigned char key[sizeof generator.block.key];
+  std::memcpy(key, generator.block.key, sizeof key);
+  crypto_stream_chacha20(reinterpret_cast<unsigned char*>(&generator.block), sizeof generator.block,
+                         nonce, key);
+  sodium_memzero(key, sizeof key);
+  generator.used = 0;
+}
 
 }  // namespace
 
 bool draw_iv(unsigned char* iv) {
   if (!fork_page().works()) return RAND_bytes(iv, iv_length) == 1;
   const auto process = fork_page().process();
-  if (block.process != process || block.used == ivs_in_block) {
-    if (RAND_bytes(block.bytes, sizeof(block.bytes)) != 1) return false;
-    block.process = process;
-    block.used = 0;
+  if (generator.process != process) {
+    if (RAND_bytes(generator.block.key, sizeof generator.block.key) != 1) return false;
+    generator.process = process;
+    generator.used = ivs_in_block;
   }
-  auto* next = block.bytes + block.used++ * iv_length;
-  std::memcpy(iv, next, iv_length);
+  if (generator.used == ivs_in_block) renew(generator);
+  std::memcpy(iv, generator.block.ivs + generator.used++ * iv_length, iv_length);
   return true;
 }
 

@@ -10,6 +10,9 @@
 
 namespace ticket::crypto {
 
+// Fetched once: an implicit fetch costs 0.2 us each time. nullptr when OpenSSL has none.
+const EVP_CIPHER* aes_256_cbc();
+
 // One STEK as OpenSSL contexts, keyed and ready to be copied. Immutable, so
 // threads may copy from it at once. Freed contexts are wiped by OpenSSL.
 class TicketCipher {

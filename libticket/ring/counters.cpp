@@ -32,6 +32,29 @@ const char* to_text(Counter counter) {
   return counter < Counter::count_ ? names[static_cast<std::size_t>(counter)] : "unknown counter";
 }
 
+Counter counter_of(Rejection why) {
+  switch (why) {
+    case Rejection::malformed:
+      return Counter::malformed;
+    case Rejection::context:
+      return Counter::context;
+    case Rejection::expired:
+      return Counter::expired;
+    case Rejection::forged:
+      return Counter::forged;
+    case Rejection::lineage:
+      return Counter::lineage;
+    case Rejection::revoked:
+      return Counter::revoked;
+    case Rejection::name:
+      return Counter::name;
+    case Rejection::no_key:
+      return Counter::not_sealed;
+    default:
+      return Counter::unknown_key;
+  }
+}
+
 namespace {
 
 constexpr char magic[8] = {'t', 'k', 't', 'c', 'o', 'u', 'n', 't'};

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include "base/checked.hpp"
 #include "crypto/random.hpp"
 #include "ring/ring_file.hpp"
 
@@ -31,6 +32,8 @@ enum class Counter : unsigned {
 };
 constexpr std::size_t counter_count = static_cast<std::size_t>(Counter::count_);
 const char* to_text(Counter counter);
+// Where a ticket that was not taken is counted.
+Counter counter_of(Rejection why);
 
 using Counts = std::array<std::uint64_t, counter_count>;
 

@@ -12,7 +12,9 @@ using KeyName = ByteArray<16>;
 // What keeps worlds apart: a foreign stack's ticket is unknown, not misparsed.
 namespace purpose {
 constexpr std::string_view openssl = "tls/openssl";
-}
+// What seal/ seals is "seal/" and the caller's word: never a TLS stack's.
+constexpr std::string_view seal_prefix = "seal/";
+}  // namespace purpose
 
 // Writes key_name 16 | hmac key 32 | aes key 32 to `out` (80 bytes). `secret` is
 // 32 bytes; names are 1-255 bytes, but a context may be empty.

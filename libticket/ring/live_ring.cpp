@@ -42,47 +42,66 @@ void ContextKeys::add(Stek stek) {
   slots_[at] = static_cast<std::uint8_t>(steks_.size());
 }
 
+Rejection Snapshot::why_unknown(const unsigned char* key_name) const noexcept {
+  for (const auto& keys : contexts) {
+    if (keys.find(key_name) != nullptr) return Rejection::context;
+  }
+  return Rejection::unknown_key;
+}
+
 namespace {
 
 // fork() copies a mutex that another thread holds as held for ever; so whoever
 // forks holds them all, and lets them go on both sides.
 struct AtFork {
+  struct Entry {
+    std::mutex* tending;
+    RingSource* source;
+  };
   std::mutex mutex;
-  std::vector<std::mutex*> tending;
+  std::vector<Entry> rings;
 
   static AtFork& instance() {
     static AtFork* rings = [] {
-      pthread_atfork(prepare, release, release);
+      pthread_atfork(prepare, release, release_in_child);
       return new AtFork;  // outlives whatever else ends at exit
     }();
     return *rings;
   }
   static void prepare() {
     instance().mutex.lock();
-    for (auto* mutex : instance().tending) mutex->lock();
+    for (const auto& ring : instance().rings) ring.tending->lock();
   }
   static void release() {
-    for (auto* mutex : instance().tending) mutex->unlock();
+    for (const auto& ring : instance().rings) ring.tending->unlock();
     instance().mutex.unlock();
+  }
+  static void release_in_child() {
+    for (const auto& ring : instance().rings) ring.source->forked();
+    release();
   }
 };
 
 }  // namespace
 
-LiveRing::LiveRing(Options options) : options_(std::move(options)), counters_(options_.counters) {
+LiveRing::LiveRing(Options options)
+    : options_(std::move(options)),
+      counters_(options_.counters),
+      source_(std::move(options_.source)) {
+  if (!source_) source_ = std::make_unique<FileSource>(options_.path);
   {
-    auto& rings = AtFork::instance();
-    const std::lock_guard guard(rings.mutex);
-    rings.tending.push_back(&tending_);
+    auto& at_fork = AtFork::instance();
+    const std::lock_guard guard(at_fork.mutex);
+    at_fork.rings.push_back({&tending_, source_.get()});
   }
   fork_.forked();
   tend(now());
 }
 
 LiveRing::~LiveRing() {
-  auto& rings = AtFork::instance();
-  const std::lock_guard guard(rings.mutex);
-  std::erase(rings.tending, &tending_);
+  auto& at_fork = AtFork::instance();
+  const std::lock_guard guard(at_fork.mutex);
+  std::erase_if(at_fork.rings, [this](const auto& ring) { return ring.tending == &tending_; });
   publish(nullptr);
 }
 
@@ -114,7 +133,8 @@ sys_seconds LiveRing::tend(Moment now) {
     return now.latest + seconds(1);
   }
 
-  follow_file();
+  source_->follow(now);
+  heartbeat_ = source_->heartbeat();
   // a forked child's memory is not locked until it is allocated anew
   const bool forked = fork_.forked();
   if (forked || contexts_grew_ || changed(now)) reload(now);
@@ -127,26 +147,15 @@ sys_seconds LiveRing::tend(Moment now) {
   return next;
 }
 
-void LiveRing::follow_file() {
-  if (!reader_ || reader_->state() != RingFileState::ok || reader_->replaced()) {
-    RingReader fresh(options_.path);
-    // a file that became unusable takes nothing away: its keys have their times
-    if (!reader_ || fresh.state() == RingFileState::ok || reader_->state() != RingFileState::ok) {
-      reader_ = std::move(fresh);
-    }
-  }
-  heartbeat_ = reader_->heartbeat();
-}
-
 bool LiveRing::changed(Moment now) const {
   const auto* snapshot = snapshot_.load();
-  return snapshot == nullptr || reader_->index() != snapshot->index || now.latest >= next_change_ ||
+  return snapshot == nullptr || source_->index() != snapshot->index || now.latest >= next_change_ ||
          file_state_ != RingFileState::ok;
 }
 
 void LiveRing::reload(Moment now) {
-  const auto index = reader_->index();
-  auto ring = reader_->read();
+  const auto index = source_->index();
+  auto ring = source_->read();
   file_state_ = ring ? RingFileState::ok : ring.error();
   say_once(file_state_);
   if (ring) {
@@ -194,9 +203,15 @@ void LiveRing::drop_ended(Moment now) {
 
 namespace {
 
-Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch& epoch) {
-  return {to_array(material.first<wire::key_name_size>()), &epoch,
-          crypto::TicketCipher(material.subspan<16, 32>(), material.subspan<48, 32>())};
+Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch& epoch,
+               std::string_view purpose) {
+  const auto hmac_key = material.subspan<16, 32>(), aes_key = material.subspan<48, 32>();
+  Stek stek{to_array(material.first<wire::key_name_size>()), &epoch,
+            crypto::TicketCipher(hmac_key, aes_key), nullptr};
+  if (purpose.starts_with(purpose::seal_prefix)) {
+    stek.seal_cipher = std::make_unique<crypto::SealCipher>(hmac_key, aes_key);
+  }
+  return stek;
 }
 
 }  // namespace
@@ -217,7 +232,7 @@ std::unique_ptr<Snapshot> LiveRing::build(std::uint64_t index, Ring ring,
       const auto stek = material.first<wire::stek_size>();
       material = material.subspan(wire::stek_size);
       derive(snapshot->ring, context, epoch, stek);
-      if (!all_zero(stek)) keys.add(make_stek(stek, epochs[epoch]));
+      if (!all_zero(stek)) keys.add(make_stek(stek, epochs[epoch], contexts_[context].first));
     }
   }
   return snapshot;
@@ -239,7 +254,7 @@ void LiveRing::say_once(RingFileState state) {
 
 LiveRing::Status LiveRing::status() const {
   const std::lock_guard guard(tending_);
-  return {file_state_, heartbeat_, next_change_};
+  return {file_state_, heartbeat_, next_change_, source_->trouble()};
 }
 
 }  // namespace ticket::ring

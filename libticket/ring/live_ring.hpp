@@ -1,5 +1,5 @@
-// A ring file put to use in one process: keys derived for each context, looked
-// up without a lock, wiped on time.
+// A ring, of a file or made in this process, put to use in one process: keys derived for each
+// context, looked up without a lock, wiped on time.
 #pragma once
 
 #include <atomic>
@@ -10,11 +10,12 @@
 #include <unordered_map>
 
 #include "base/clock.hpp"
+#include "crypto/seal_cipher.hpp"
 #include "crypto/ticket_cipher.hpp"
 #include "ring/counters.hpp"
 #include "ring/derive.hpp"
 #include "ring/pin.hpp"
-#include "ring/ring_file.hpp"
+#include "ring/source.hpp"
 
 namespace ticket::ring {
 
@@ -23,6 +24,7 @@ struct Stek {
   KeyName name;
   const Epoch* epoch;
   crypto::TicketCipher cipher;
+  std::unique_ptr<crypto::SealCipher> seal_cipher;  // of purposes that begin with "seal/"
 };
 
 // The keys of one context, found by name.
@@ -51,6 +53,10 @@ struct Snapshot {
   Ring ring;                // without its secrets: they are dropped once the keys are derived
   SecretBytes material;     // what the ciphers' MAC keys view
   std::vector<ContextKeys> contexts;
+
+  // Of a key name that its own context does not know: another context's of this
+  // ring, or nobody's?
+  Rejection why_unknown(const unsigned char* key_name) const noexcept;
 };
 
 // Shared between threads; sealing and opening take no lock.
@@ -62,8 +68,10 @@ class LiveRing {
     const Clock* clock = nullptr;    // must outlive the ring
     // Levels as tkt_log_level. Called from whoever tends, never with a secret.
     std::function<void(int level, const std::string& text)> log;
+    // In place of the file at `path`, which then is but a name; nullptr: the file.
+    std::unique_ptr<RingSource> source = nullptr;
   };
-  // Reads the ring file once; one that is missing or unusable is no error.
+  // Looks at the ring once; one that is missing or unusable is no error.
   explicit LiveRing(Options options);
   ~LiveRing();
 
@@ -91,6 +99,7 @@ class LiveRing {
     RingFileState file = RingFileState::missing;
     sys_seconds heartbeat;
     sys_seconds next_change = sys_seconds::max();
+    std::string trouble = {};  // of the source; empty = none
   };
   Status status() const;
 
@@ -118,7 +127,6 @@ class LiveRing {
 
  private:
   // All under tending_.
-  void follow_file();
   bool changed(Moment now) const;
   void reload(Moment now);
   void adopt(std::uint64_t index, Ring ring, Moment now);
@@ -130,10 +138,10 @@ class LiveRing {
   void publish(std::unique_ptr<Snapshot> snapshot);
   void say_once(RingFileState state);
 
-  const Options options_;
+  Options options_;  // its source handed on, the rest constant
   Counters counters_;
   mutable std::mutex tending_;
-  std::optional<RingReader> reader_;
+  std::unique_ptr<RingSource> source_;
   crypto::ForkWatch fork_;
   RingFileState file_state_ = RingFileState::missing;
   std::optional<RingFileState> said_;

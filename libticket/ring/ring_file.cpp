@@ -43,6 +43,8 @@ const char* to_text(RingFileState state) {
       return "ring file holds no ring yet";
     case RingFileState::torn:
       return "ring file torn";
+    case RingFileState::other_pool:
+      return "ring file of another pool";
   }
   return "unknown state";
 }
@@ -200,14 +202,50 @@ tl::expected<Ring, RingFileState> read_slot(int file, std::uint64_t index, std::
 
 }  // namespace
 
-RingWriter::RingWriter(const std::filesystem::path& path, std::string_view pool, int group)
-    : path_(path), pool_(pool) {
-  file_ = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!file_) throw std::system_error(errno, std::generic_category(), "ring file " + path.string());
-  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+namespace {
+
+// Whether `path` still names the file that is open.
+bool names(const std::filesystem::path& path, int file) {
+  struct stat opened {
+  }, named{};
+  return stat(path.c_str(), &named) == 0 && fstat(file, &opened) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+// The file, made when there is none, with its lock; no file when it is taken.
+Fd open_locked(const std::filesystem::path& path) {
+  Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!file) throw std::system_error(errno, std::generic_category(), "ring file " + path.string());
+  return flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? std::move(file) : Fd();
+}
+
+Fd open_locked_or_throw(const std::filesystem::path& path) {
+  Fd file = open_locked(path);
+  if (!file) {
     throw std::runtime_error("ring file " + path.string() +
                              " has a writer already: is another agent running?");
   }
+  return file;
+}
+
+}  // namespace
+
+RingWriter::RingWriter(const std::filesystem::path& path, std::string_view pool, int group)
+    : RingWriter(path, pool, open_locked_or_throw(path), group) {}
+
+std::optional<RingWriter> RingWriter::unless_taken(const std::filesystem::path& path,
+                                                   std::string_view pool, int group) {
+  Fd file = open_locked(path);
+  // removed or replaced between open and lock: whoever did it has the newer one
+  if (!file || !names(path, file.get())) return std::nullopt;
+  return RingWriter(path, pool, std::move(file), group);
+}
+
+bool RingWriter::in_place() const { return names(path_, file_.get()); }
+
+RingWriter::RingWriter(const std::filesystem::path& path, std::string_view pool, Fd locked,
+                       int group)
+    : path_(path), pool_(pool), file_(std::move(locked)) {
   if (fchown(file_.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
       fchmod(file_.get(), 0640) != 0) {
     throw std::system_error(errno, std::generic_category(),
@@ -333,11 +371,9 @@ tl::expected<Ring, RingFileState> RingReader::read() const {
 }
 
 bool RingReader::replaced() const {
-  struct stat opened {
-  }, named{};
+  struct stat named {};
   if (stat(path_.c_str(), &named) != 0) return false;  // gone: keep what we have
-  if (!file_ || fstat(file_.get(), &opened) != 0) return true;
-  return opened.st_ino != named.st_ino || opened.st_dev != named.st_dev;
+  return !file_ || !names(path_, file_.get());
 }
 
 }  // namespace ticket::ring

@@ -36,14 +36,20 @@ class RingWriter {
   // another layout or pool is refused. Throws std::system_error or
   // std::runtime_error naming the path and the way out.
   RingWriter(const std::filesystem::path& path, std::string_view pool, int group = -1);
+  // The same, but nullopt when the file has a writer already.
+  static std::optional<RingWriter> unless_taken(const std::filesystem::path& path,
+                                                std::string_view pool, int group = -1);
 
   // bad_key for keys that no door takes.
   [[nodiscard]] Checked<bool> publish(const Ring& ring, Moment now);
   void heartbeat(Moment now);
   // The ring that the file holds, if any: what an agent starts with.
   std::optional<Ring> current() const;
+  // False once the file at the path is no longer the one that is written.
+  bool in_place() const;
 
  private:
+  RingWriter(const std::filesystem::path& path, std::string_view pool, Fd locked, int group);
   void start_new();
   void take_over();
   void wipe_slot(std::uint64_t index);
@@ -63,7 +69,8 @@ enum class RingFileState {
   not_a_ring,
   other_version,
   empty,
-  torn
+  torn,
+  other_pool
 };
 const char* to_text(RingFileState state);
 

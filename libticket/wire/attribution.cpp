@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "crypto/digest.hpp"
-#include "wire/cursor.hpp"
 
 namespace ticket::wire {
 
@@ -15,13 +14,17 @@ constexpr std::uint8_t version = 1;
 
 ByteArray<attribution_size> write_attribution(const Attribution& attribution) {
   ByteArray<attribution_size> bytes;
-  Writer(bytes)
-      .integer(version)
+  Writer writer(bytes);
+  write_attribution(attribution, writer);
+  return bytes;
+}
+
+void write_attribution(const Attribution& attribution, Writer& writer) {
+  writer.integer(version)
       .integer(attribution.minter)
       .time(attribution.born)
       .time(attribution.sealed)
       .bytes(attribution.name_hash);
-  return bytes;
 }
 
 Checked<Attribution> parse_attribution(BytesView bytes) {

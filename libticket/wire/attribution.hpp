@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "base/checked.hpp"
 #include "base/clock.hpp"
+#include "wire/cursor.hpp"
 #include "wire/layout.hpp"
 
 namespace ticket::wire {
@@ -19,6 +20,7 @@ struct Attribution {
 };
 
 ByteArray<attribution_size> write_attribution(const Attribution& attribution);
+void write_attribution(const Attribution& attribution, Writer& writer);
 [[nodiscard]] Checked<Attribution> parse_attribution(BytesView bytes);
 
 // First 8 bytes of SHA-256 of the name in lower case; zero for an empty name.

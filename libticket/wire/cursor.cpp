@@ -1,16 +1,10 @@
 #include "wire/cursor.hpp"
 
-#include <algorithm>
 #include <stdexcept>
 
 namespace ticket::wire {
 
-Writer& Writer::bytes(BytesView bytes) {
-  if (bytes.size() > out_.size() - written_) throw std::length_error("wire: buffer too small");
-  std::ranges::copy(bytes, out_.begin() + static_cast<std::ptrdiff_t>(written_));
-  written_ += bytes.size();
-  return *this;
-}
+void Writer::too_small() { throw std::length_error("wire: buffer too small"); }
 
 Writer& Writer::short_field(BytesView field) {
   if (field.size() > 255) throw std::length_error("wire: field of more than 255 bytes");

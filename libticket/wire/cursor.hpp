@@ -1,11 +1,30 @@
 // The only code that indexes bytes from outside. Integers are big-endian.
 #pragma once
 
+#include <bit>
+#include <cstring>
+
 #include "base/bytes.hpp"
 #include "base/checked.hpp"
 #include "base/clock.hpp"
 
 namespace ticket::wire {
+
+// To big-endian from the machine's order, or back.
+template <class T>
+constexpr T big_endian(T value) {
+  static_assert(std::endian::native == std::endian::little ||
+                std::endian::native == std::endian::big);
+  if constexpr (std::endian::native == std::endian::big || sizeof(T) == 1) {
+    return value;
+  } else if constexpr (sizeof(T) == 2) {
+    return static_cast<T>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
+  } else if constexpr (sizeof(T) == 4) {
+    return static_cast<T>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
+  } else {
+    return static_cast<T>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
+  }
+}
 
 // Reads from the front of a view. Every read is checked.
 class Cursor {
@@ -30,10 +49,8 @@ class Cursor {
   template <class T>
   [[nodiscard]] Checked<T> integer() {
     T value = 0;
-    for (const auto byte : TRY(take(sizeof(T)))) {
-      value = static_cast<T>((static_cast<std::uint64_t>(value) << 8) | std::to_integer<T>(byte));
-    }
-    return value;
+    std::memcpy(&value, TRY(take(sizeof(T))).data(), sizeof(T));
+    return big_endian(value);
   }
 
   // Unix seconds in u64, below 2^40 (the year 36812): sums of two do not overflow.
@@ -63,15 +80,16 @@ class Writer {
  public:
   explicit Writer(std::span<std::byte> out) : out_(out) {}
 
-  Writer& bytes(BytesView bytes);
+  Writer& bytes(BytesView bytes) {
+    if (bytes.size() > out_.size() - written_) too_small();
+    if (!bytes.empty()) std::memcpy(out_.data() + written_, bytes.data(), bytes.size());
+    written_ += bytes.size();
+    return *this;
+  }
   template <class T>
   Writer& integer(T value) {
-    ByteArray<sizeof(T)> encoded;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      encoded[sizeof(T) - 1 - i] =
-          static_cast<std::byte>(static_cast<std::uint64_t>(value) >> (8 * i));
-    }
-    return bytes(encoded);
+    const T encoded = big_endian(value);
+    return bytes(std::as_bytes(std::span(&encoded, 1)));
   }
   Writer& time(sys_seconds time) {
     return integer(static_cast<std::uint64_t>(time.time_since_epoch().count()));
@@ -82,6 +100,8 @@ class Writer {
   std::size_t written() const { return written_; }
 
  private:
+  [[noreturn]] static void too_small();
+
   std::span<std::byte> out_;
   std::size_t written_ = 0;
 };

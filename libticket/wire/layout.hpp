@@ -21,6 +21,12 @@
 //    11    8  sealed       when this ticket was sealed
 //    19    8  name_hash    first 8 bytes of SHA-256(lower-case server name), zero = none
 //
+//   What tkt_seal seals, in the place of the ticket's state    seal/ticket.cpp
+//     0   27  attribution  its name_hash is zero
+//    27    8  expires      the ticket opens before, not from then on
+//    35    n  payload
+//  35+n    p  padding      1 to 16 bytes of value p, up to a whole block (PKCS #7)
+//
 //   Bundle secrets, the plaintext under the content key        wire/secrets.cpp
 //     0    1  version      1
 //     1    2  count        of epochs, at most 64

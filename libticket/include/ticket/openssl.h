@@ -1,7 +1,10 @@
 /* libticket for OpenSSL 3: one call attaches a ring to an SSL_CTX.
  *
  *     tkt_openssl_options options = {.size = sizeof options, .context = "www"};
- *     tkt_openssl_attach(ctx, ring, &options);
+ *     if (tkt_openssl_attach(ctx, ring, &options) != TKT_OK) exit(1);
+ *
+ * Link with libticket-openssl and libticket (pkg-config libticket-openssl). What
+ * <ticket/ticket.h> says of results, structs, threads and fork holds here too.
  *
  * From then on ctx seals its session tickets under the pool's current key and
  * opens those of every server of the pool. A ticket that does not open is a
@@ -42,16 +45,31 @@ extern "C" {
 #endif
 
 /* One row of a table: a server name in lower case, or "*.example.org" for one
- * label below it, and its context. */
+ * label below it, and its context (at most 255 bytes). A whole name goes before a
+ * pattern; the order of rows does not matter.
+ *
+ *     const tkt_openssl_name names[] = {
+ *         {"www.example.org", "www"}, {"*.example.org", "www"}, {"pay.example.org", "pay"}};
+ *     options.names = names;
+ *     options.names_count = 3;
+ *
+ * Contexts keep apart what must not meet: hosts with other certificates' owners, or
+ * of which one demands client certificates. Equal names on every server of the pool. */
 typedef struct {
     const char *name;
     const char *context;
 } tkt_openssl_name;
 
-/* Chooses the context of a connection. server_name is in lower case, or NULL when
- * the client sent none. Called when a ticket is presented and again when one is
- * sealed; must answer alike. Returns a string that lives until the same thread's
- * next call, or NULL: no tickets for this connection. */
+/* Chooses the context of a connection, where a table will not do.
+ *
+ *   user         choose_user of the options
+ *   ssl          the connection, in the middle of its handshake: look, do not change
+ *   server_name  in lower case, or NULL when the client sent none
+ *
+ * Called on the thread of the handshake when a ticket is presented and again when one
+ * is sealed; must answer alike. Returns a string of at most 255 bytes that lives until the
+ * same thread's next call, or NULL: no tickets for this connection. A ring takes 1024
+ * contexts; beyond them the answer counts as NULL. */
 typedef const char *(*tkt_openssl_choose)(void *user, SSL *ssl, const char *server_name);
 
 typedef enum {
@@ -76,16 +94,25 @@ typedef struct {
     int require_attribution;        /* 1: refuse tickets without it (HAProxy's) */
 } tkt_openssl_options;
 
-/* Attaches ring to ctx; options may be NULL. The ring must outlive ctx and all
- * its connections. Takes the ticket key callback, the session ticket callback,
- * the session-id context, the number of tickets and the session cache of ctx
- * (resumption is by ticket alone); leaves the client-hello and the servername
- * callback, and SSL_OP_NO_TICKET, to the application. Attaching again replaces;
- * not while ctx has handshakes under way. TKT_BAD_ARGUMENT for options that
- * cannot be, the ring's log callback says why. */
+/* tkt_openssl_attach makes ctx use the ring's keys.
+ *
+ *   ctx      a server's SSL_CTX, before connections are made of it. Attaching again
+ *            replaces, but not while ctx has handshakes under way.
+ *   ring     must outlive ctx and all its connections; may be attached to many
+ *   options  may be NULL; copied
+ *
+ * Takes the ticket key callback, the session ticket callback, the session-id context,
+ * the number of tickets and the session cache of ctx (resumption is by ticket alone);
+ * leaves the client-hello and the servername callback, and SSL_OP_NO_TICKET, to the
+ * application.
+ *
+ * TKT_BAD_ARGUMENT without ctx or ring and for options that cannot be; of a wrong name
+ * and of too many contexts the ring's log callback says which. TKT_OUT_OF_MEMORY,
+ * TKT_INTERNAL when OpenSSL fails. Not from two threads on one ctx at once. */
 TKT_API tkt_status tkt_openssl_attach(SSL_CTX *ctx, tkt_ring *ring, const tkt_openssl_options *options);
 
-/* What became of the ticket of a connection. */
+/* What became of the ticket of a connection: the answer to "why did it not resume?".
+ * `reason` may be any rejection of tkt_open, and TKT_NAME. */
 typedef struct {
     size_t size;         /* sizeof(tkt_openssl_info), set by the caller */
     int resumed;         /* 1: this handshake resumed a session */
@@ -99,8 +126,14 @@ typedef struct {
     char context[256];   /* of the connection; empty = none */
 } tkt_openssl_info;
 
-/* Valid after the handshake, until ssl is freed. TKT_BAD_ARGUMENT for a connection
- * that began with an SSL_CTX without a ring. */
+/* tkt_openssl_info_read tells of a server's connection. Valid after the handshake,
+ * until ssl is freed, on the thread that uses ssl.
+ *
+ *     tkt_openssl_info info = {.size = sizeof info};
+ *     if (tkt_openssl_info_read(ssl, &info) == TKT_OK && info.offered && !info.resumed)
+ *         log("full handshake: %s", tkt_status_text(info.reason));
+ *
+ * TKT_BAD_ARGUMENT for a connection that began with an SSL_CTX without a ring. */
 TKT_API tkt_status tkt_openssl_info_read(const SSL *ssl, tkt_openssl_info *info);
 
 #ifdef __cplusplus

@@ -43,20 +43,41 @@ struct RingOptions {
   Log log = {};               // empty: silent; called from any thread; must not throw
 };
 
+// A pool whose keys are made in this process; see tkt_ring_embed.
+struct EmbedOptions {
+  std::string pool;
+  std::string path = {};      // the file that they are kept in; empty: in memory alone
+  std::string counters = {};  // empty: beside it
+  std::uint32_t rotate_every = 0, lifetime = 0, lineage = 0;  // seconds; 0: keyd's defaults
+  bool thread = true;  // false: the caller tends by its own timer
+  Log log = {};        // as in RingOptions
+};
+
 // A pool's ring in this process. Must outlive whatever it is attached to.
 class Ring {
  public:
   explicit Ring(RingOptions options) : log_(std::make_unique<Log>(std::move(options.log))) {
-    tkt_ring_options c{};
-    c.size = sizeof c;
+    auto c = common<tkt_ring_options>(options);
     c.ring_path = options.path.c_str();
-    c.counters_path = options.counters.empty() ? nullptr : options.counters.c_str();
-    c.no_thread = options.thread ? 0 : 1;
-    c.log = *log_ ? &say : nullptr;
-    c.log_user = log_.get();
     tkt_ring* handle = nullptr;
     check(tkt_ring_open(&handle, &c), "cannot open the ring");
     handle_.reset(handle);
+  }
+
+  // Makes the pool's keys here.
+  static Ring embed(EmbedOptions options) {
+    Ring ring;
+    ring.log_ = std::make_unique<Log>(std::move(options.log));
+    auto c = ring.common<tkt_embed_options>(options);
+    c.pool = options.pool.c_str();
+    c.ring_path = options.path.empty() ? nullptr : options.path.c_str();
+    c.rotate_every = options.rotate_every;
+    c.lifetime = options.lifetime;
+    c.lineage = options.lineage;
+    tkt_ring* handle = nullptr;
+    check(tkt_ring_embed(&handle, &c), "cannot embed the pool");
+    ring.handle_.reset(handle);
+    return ring;
   }
 
   tkt_ring* handle() const noexcept { return handle_.get(); }
@@ -83,6 +104,19 @@ class Ring {
   }
 
  private:
+  Ring() = default;
+
+  template <class C, class Options>
+  C common(const Options& options) const {
+    C c{};
+    c.size = sizeof c;
+    c.counters_path = options.counters.empty() ? nullptr : options.counters.c_str();
+    c.no_thread = options.thread ? 0 : 1;
+    c.log = *log_ ? &say : nullptr;
+    c.log_user = log_.get();
+    return c;
+  }
+
   struct Free {
     void operator()(tkt_ring* ring) const noexcept { tkt_ring_free(ring); }
   };
@@ -92,6 +126,60 @@ class Ring {
 
   std::unique_ptr<Log> log_;  // first: outlives the handle that calls it
   std::unique_ptr<tkt_ring, Free> handle_;
+};
+
+// A ticket that was opened, or why it was not.
+struct Opened {
+  tkt_status status = TKT_OK;  // TKT_OK or a rejection
+  std::string payload;
+  tkt_opened label{};
+
+  explicit operator bool() const noexcept { return status == TKT_OK; }
+};
+
+// Tickets whose payload is yours; see tkt_seal. The ring must outlive it.
+//
+//     ticket::Context logins(ring, "cookie", "logins");
+//     std::string cookie = logins.seal("alice");
+//     if (auto opened = logins.open(cookie)) greet(opened.payload);
+class Context {
+ public:
+  Context(const Ring& ring, const std::string& purpose, const std::string& name) {
+    check(tkt_ring_context(ring.handle(), purpose.c_str(), name.c_str(), &context_),
+          "cannot name a context");
+  }
+
+  // Empty when no key may seal now, or when the lineage that `born` carries on has
+  // ended. `born` is that of the ticket that is renewed; lifetime in seconds, 0: the
+  // policy's. Throws Failure for more than TKT_PAYLOAD_MAX bytes.
+  std::string seal(std::string_view payload, std::int64_t born = 0,
+                   std::uint32_t lifetime = 0) const {
+    tkt_seal_options options{};
+    options.size = sizeof options;
+    options.born = born;
+    options.lifetime = lifetime;
+    std::string ticket(tkt_seal_size(payload.size()), '\0');
+    std::size_t size = ticket.size();
+    check(tkt_seal(context_, ticket.data(), &size, payload.data(), payload.size(), &options),
+          "cannot seal");
+    ticket.resize(size);
+    return ticket;
+  }
+
+  Opened open(std::string_view ticket) const {
+    Opened opened;
+    opened.label.size = sizeof opened.label;
+    opened.payload.resize(tkt_open_size(ticket.size()));
+    std::size_t size = opened.payload.size();
+    opened.status = check(tkt_open(context_, opened.payload.data(), &size, ticket.data(),
+                                   ticket.size(), &opened.label),
+                          "cannot open");
+    opened.payload.resize(size);
+    return opened;
+  }
+
+ private:
+  tkt_context* context_ = nullptr;  // the ring's
 };
 
 }  // namespace ticket
