@@ -48,6 +48,17 @@ Ring Ring::without_expired(Moment now) const {
   return kept;
 }
 
+std::optional<Rejection> Ring::objection(const wire::Attribution& origin, Moment now) const {
+  if (now.latest >= origin.born + policy.lineage) return Rejection::lineage;
+  for (const auto& revocation : revocations) {
+    if (revocation.minter == origin.minter && revocation.from <= origin.sealed &&
+        origin.sealed <= revocation.until) {
+      return Rejection::revoked;
+    }
+  }
+  return std::nullopt;
+}
+
 Checked<bool> check_keys(const Ring& ring) {
   if (ring.secrets.size() != ring.epochs.size() * 32) return reject(Rejection::bad_key);
   std::set<std::uint32_t> numbers;

@@ -1,12 +1,14 @@
 // The keys of a pool at one moment, and what its servers must know beside them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/checked.hpp"
 #include "ring/epoch.hpp"
 #include "ring/policy.hpp"
+#include "wire/attribution.hpp"
 
 namespace ticket::ring {
 
@@ -36,6 +38,9 @@ struct Ring {
   // The same ring without the epochs that are past their opens_until or burned.
   Ring without_expired(Moment now) const;
   Ring without_secrets() const;
+
+  // Why a ticket of this origin is not taken, if so: lineage or revoked.
+  std::optional<Rejection> objection(const wire::Attribution& origin, Moment now) const;
 };
 
 // bad_key when a secret is all zero or stands twice, or an id or number does.
