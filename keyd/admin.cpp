@@ -12,9 +12,12 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "log.hpp"
+
 namespace keyd {
 
 using nlohmann::json;
+using ticket::sys_seconds;
 using ticket::ring::Fd;
 
 namespace {
@@ -77,7 +80,7 @@ void AdminSocket::add_interests(std::vector<pollfd>& polled) const {
   }
 }
 
-void AdminSocket::handle(const std::vector<pollfd>& polled) {
+void AdminSocket::handle(const std::vector<pollfd>& polled, sys_seconds now) {
   std::map<int, short> ready;
   for (const auto& entry : polled) ready[entry.fd] = entry.revents;
   for (auto next = connections_.begin(); next != connections_.end();) {
@@ -87,19 +90,21 @@ void AdminSocket::handle(const std::vector<pollfd>& polled) {
       connections_.erase(current);
     }
   }
-  if (ready[listener_.get()] != 0) accept_one();
+  if (ready[listener_.get()] != 0) accept_one(now);
 }
 
-void AdminSocket::accept_one() {
+void AdminSocket::accept_one(sys_seconds now) {
   Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (socket) admit(std::move(socket));
+  if (socket) admit(std::move(socket), now);
 }
 
-void AdminSocket::admit(Fd socket) {
+void AdminSocket::admit(Fd socket, sys_seconds now) {
   const auto who = caller(socket);
   const bool welcome = who.uid == 0 || who.uid == ::getuid() || allowed_.contains(who.uid);
   if (!welcome) {
-    spdlog::warn("admin socket: user {} (process {}) refused", who.uid, who.pid);
+    const auto user = "user " + std::to_string(who.uid);
+    log_refused(now, {.address = user, .reason = "admin"},
+                fmt::format("admin socket: {} (process {}) refused", user, who.pid));
     const auto refusal = frame(text_of({{"ok", false}, {"error", "you are not among admin_users"}}),
                                admin_frame_limit);
     ::send(socket.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL);

@@ -32,7 +32,7 @@ class AdminSocket {
   ~AdminSocket();
 
   void add_interests(std::vector<pollfd>& polled) const;
-  void handle(const std::vector<pollfd>& polled);
+  void handle(const std::vector<pollfd>& polled, ticket::sys_seconds now);
 
   // A connection that has gone is no error.
   void answer(std::uint64_t connection, const nlohmann::json& text);
@@ -47,8 +47,8 @@ class AdminSocket {
     bool closing = false;
   };
 
-  void accept_one();
-  void admit(ticket::ring::Fd socket);
+  void accept_one(ticket::sys_seconds now);
+  void admit(ticket::ring::Fd socket, ticket::sys_seconds now);
   void close_oldest();
   bool serve(std::uint64_t id, Connection& connection, short events);
   bool read_some(Connection& connection);

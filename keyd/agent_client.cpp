@@ -70,9 +70,14 @@ struct AgentClient::Connection {
   beast::flat_buffer buffer;
 };
 
-AgentClient::AgentClient(asio::any_io_executor executor, std::vector<Address> servers,
-                         const Identity& identity, const std::string& ca)
-    : executor_(std::move(executor)), servers_(std::move(servers)), tls_(std::make_unique<Tls>()) {
+AgentClient::AgentClient(asio::any_io_executor executor, const ticket::Clock& clock,
+                         std::vector<Address> servers, const Identity& identity,
+                         const std::string& ca)
+    : executor_(std::move(executor)),
+      clock_(clock),
+      servers_(std::move(servers)),
+      tls_(std::make_unique<Tls>()) {
+  for (const auto& server : servers_) tallies_.push_back({to_text(server), 0, 0, {}});
   auto& context = tls_->context;
   SSL_CTX* const handle = context.native_handle();
   SSL_CTX_set_min_proto_version(handle, TLS1_3_VERSION);
@@ -88,7 +93,8 @@ AgentClient::~AgentClient() = default;
 asio::awaitable<Reply> AgentClient::exchange(const Request& request) {
   if (!connected_) co_await connect();
   const auto connection = connection_;  // close() may let go of it meanwhile
-  const auto server = to_text(servers_[current_]);
+  auto& tally = tallies_[current_];
+  const auto& server = tally.server;
   connected_ = false;  // until the answer is whole
 
   http::request<http::string_body> message{http::string_to_verb(request.method), request.target,
@@ -107,8 +113,10 @@ asio::awaitable<Reply> AgentClient::exchange(const Request& request) {
     co_await http::async_write(connection->stream, message, use_awaitable);
     co_await http::async_read(connection->stream, connection->buffer, parser, use_awaitable);
   } catch (const boost::system::system_error& error) {
+    ++tally.failures;
     refuse(server + ": " + error.code().message());
   }
+  tally.last_answer = clock_.now().latest;
   connection->tcp().expires_never();
   connected_ = parser.get().keep_alive() && !closed_;
   co_return Reply{parser.get().result_int(), std::move(parser.get().body())};
@@ -116,21 +124,23 @@ asio::awaitable<Reply> AgentClient::exchange(const Request& request) {
 
 asio::awaitable<void> AgentClient::connect() {
   std::string failures;
-  const auto failed = [&failures](const Address& server, const std::string& why) {
-    failures += (failures.empty() ? "" : ", ") + to_text(server) + ": " + why;
+  const auto failed = [&failures](ServerTally& tally, const std::string& why) {
+    ++tally.failures;
+    failures += (failures.empty() ? "" : ", ") + tally.server + ": " + why;
   };
   for (std::size_t i = 0; i < servers_.size() && !closed_; ++i) {
     const auto index = (current_ + i) % servers_.size();
-    const auto& server = servers_[index];
+    auto& tally = tallies_[index];
     try {
-      co_await connect_to(server);
+      co_await connect_to(servers_[index]);
+      ++tally.connects;
       current_ = index;
       connected_ = true;
       co_return;
     } catch (const boost::system::system_error& error) {
-      failed(server, error.code().message());
+      failed(tally, error.code().message());
     } catch (const std::exception& error) {
-      failed(server, error.what());
+      failed(tally, error.what());
     }
   }
   refuse("no keyd answers: " + failures);

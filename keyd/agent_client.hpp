@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent_metrics.hpp"
 #include "agent_pool.hpp"
 #include "config.hpp"
 
@@ -17,9 +18,10 @@ namespace keyd {
 // Not shared between threads.
 class AgentClient {
  public:
-  // `ca`: PEM. Throws std::runtime_error when OpenSSL takes not all of it.
-  AgentClient(boost::asio::any_io_executor executor, std::vector<Address> servers,
-              const Identity& identity, const std::string& ca);
+  // `ca`: PEM. Throws std::runtime_error when OpenSSL takes not all of it. `clock`
+  // must outlive it.
+  AgentClient(boost::asio::any_io_executor executor, const ticket::Clock& clock,
+              std::vector<Address> servers, const Identity& identity, const std::string& ca);
   ~AgentClient();
 
   // Sends one request, connecting first where needed: to each server in turn,
@@ -32,6 +34,9 @@ class AgentClient {
   // Ends what is under way: exchange() throws.
   void close();
 
+  // One a server, in the configuration's order.
+  const std::vector<ServerTally>& tallies() const { return tallies_; }
+
  private:
   struct Connection;
   struct Tls;
@@ -40,7 +45,9 @@ class AgentClient {
   boost::asio::awaitable<void> connect_to(const Address& server);
 
   boost::asio::any_io_executor executor_;
+  const ticket::Clock& clock_;
   std::vector<Address> servers_;
+  std::vector<ServerTally> tallies_;
   std::size_t current_ = 0;
   std::unique_ptr<Tls> tls_;
   std::shared_ptr<Connection> connection_;

@@ -31,15 +31,12 @@ std::chrono::milliseconds longest_pause(seconds rotate_every) {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-// The reason in an error's body, {"error": "..."}, fit for a log line.
+// The reason in an error's body, {"error": "..."}.
 std::string reason(const Reply& reply) {
   const auto body = json::parse(reply.body, nullptr, false);
   std::string text;
   if (body.is_object() && body.contains("error") && body["error"].is_string()) {
     text = body["error"].get<std::string>().substr(0, 300);
-  }
-  for (auto& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
   return "HTTP " + number(reply.status) + (text.empty() ? "" : ": " + text);
 }
@@ -179,9 +176,11 @@ void PoolLife::enrol_answered(const Reply& reply, Moment now) {
   if (reply.status == 200) {
     standing_.must_enrol = false;
     standing_.must_fetch = true;
+    ++enrolments_;
     log(level_enum::debug, "enrolled a new sealing key");
     return;
   }
+  ++enrolments_refused_;
   standing_.renew_at = now.steady + std::min(rotate_every_, renewal_retry);
   trouble(level_enum::err, "keyd did not enrol us: " + reason(reply));
 }

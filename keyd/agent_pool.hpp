@@ -40,6 +40,7 @@ struct Pause {
 
 class PoolLife {
  public:
+  // The pool's name stands in the text already.
   using Log = std::function<void(spdlog::level::level_enum, const std::string&)>;
 
   struct Settings {
@@ -73,6 +74,9 @@ class PoolLife {
   bool troubled() const { return pause_.count() != 0; }
   std::uint64_t generation() const { return standing_.applied; }
   const std::map<ticket::Rejection, unsigned>& refusals() const { return refusals_; }
+  bool enrolled() const { return state_.key().has_value() && !standing_.must_enrol; }
+  unsigned enrolments() const { return enrolments_; }
+  unsigned enrolments_refused() const { return enrolments_refused_; }
   std::string member() const;  // for the log
 
  private:
@@ -130,6 +134,7 @@ class PoolLife {
   std::chrono::milliseconds pause_{0};
   std::string last_trouble_;
   std::map<ticket::Rejection, unsigned> refusals_;
+  unsigned enrolments_ = 0, enrolments_refused_ = 0;
 };
 
 }  // namespace keyd

@@ -15,6 +15,7 @@
 #include "agent_client.hpp"
 #include "agent_pool.hpp"
 #include "atomic_file.hpp"
+#include "log.hpp"
 #include "ring/counters.hpp"
 
 namespace keyd {
@@ -49,6 +50,17 @@ class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
   }
 
   bool settled() const { return life_->has_ring() || life_->tried(); }
+
+  // What only the runner knows of its pool.
+  PoolSight look() const {
+    PoolSight sight;
+    sight.enrolled = life_->enrolled();
+    sight.enrolments = life_->enrolments();
+    sight.enrolments_refused = life_->enrolments_refused();
+    sight.refusals = life_->refusals();
+    sight.servers = client_->tallies();
+    return sight;
+  }
 
  private:
   // The machine's failures (a full disk, a folder gone) leave the ring and the
@@ -122,6 +134,11 @@ void change_group(const std::filesystem::path& path, int group) {
   }
 }
 
+std::filesystem::path counters_of(const AgentPool& pool) {
+  auto counters = pool.ring;
+  return counters.replace_extension(".counters");
+}
+
 // Servers of other users look for the ring in it.
 void make_ring_folder(const std::filesystem::path& folder) {
   using std::filesystem::perms;
@@ -159,14 +176,15 @@ std::shared_ptr<PoolRunner> AgentSession::make_runner(asio::io_context& context,
                                                       const OpenRings& inherited) {
   auto identity = load_identity(pool.certificate, pool.key, pool.name);
   auto client =
-      std::make_unique<AgentClient>(context.get_executor(), config_.servers, identity, ca);
+      std::make_unique<AgentClient>(context.get_executor(), clock, config_.servers, identity, ca);
   const auto ring = open_ring(pool, inherited);
   rings_.emplace(pool.ring, ring);
-  PoolLife::Settings settings{
-      .pool = pool.name,
-      .signer = config_.authority_key,
-      .state = config_.state_dir / pool.name,
-      .log = [](auto level, const std::string& text) { spdlog::log(level, "{}", text); }};
+  PoolLife::Settings settings{.pool = pool.name,
+                              .signer = config_.authority_key,
+                              .state = config_.state_dir / pool.name,
+                              .log = [name = pool.name](auto level, const std::string& text) {
+                                log_event(level, {.pool = name}, text);
+                              }};
   auto life = std::make_unique<PoolLife>(std::move(settings), std::move(identity), ring.writer);
   return std::make_shared<PoolRunner>(context, clock, changed_, std::move(life), std::move(client));
 }
@@ -174,8 +192,7 @@ std::shared_ptr<PoolRunner> AgentSession::make_runner(asio::io_context& context,
 OpenRing AgentSession::open_ring(const AgentPool& pool, const OpenRings& inherited) {
   const auto group = group_number(pool.group);
   make_ring_folder(pool.ring.parent_path());
-  auto counters = pool.ring;
-  ticket::ring::Counters::create(counters.replace_extension(".counters"), group);
+  ticket::ring::Counters::create(counters_of(pool), group);
   const auto open = inherited.find(pool.ring);
   if (open != inherited.end() && open->second.pool == pool.name) {
     change_group(pool.ring, group);
@@ -194,6 +211,19 @@ void AgentSession::stop() {
 
 void AgentSession::tick() {
   for (const auto& runner : runners_) runner->tick();
+}
+
+std::vector<PoolSight> AgentSession::look(ticket::Moment now) const {
+  std::vector<PoolSight> sights;
+  for (std::size_t i = 0; i < runners_.size(); ++i) {
+    const auto& pool = config_.pools[i];
+    auto sight = runners_[i]->look();
+    sight.pool = pool.name;
+    sight.ring = look_at_ring(pool.ring, now);
+    sight.counts = ticket::ring::Counters::sum(counters_of(pool));
+    sights.push_back(std::move(sight));
+  }
+  return sights;
 }
 
 bool AgentSession::settled() const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent_metrics.hpp"
 #include "base/clock.hpp"
 #include "config.hpp"
 #include "ring/ring_file.hpp"
@@ -42,6 +43,8 @@ class AgentSession {
   bool settled() const;
   const OpenRings& rings() const { return rings_; }
   const AgentConfig& config() const { return config_; }
+  // Each pool as it is now; reads the ring and counters files.
+  std::vector<PoolSight> look(ticket::Moment now) const;
 
  private:
   std::shared_ptr<PoolRunner> make_runner(boost::asio::io_context& context,

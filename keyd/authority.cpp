@@ -9,6 +9,7 @@
 #include "enrolment.hpp"
 #include "feed/bundle.hpp"
 #include "ring/generation.hpp"
+#include "log.hpp"
 #include "wire/layout.hpp"
 
 namespace keyd {
@@ -21,7 +22,7 @@ namespace {
 
 constexpr seconds retry_after{5};           // a store that failed
 constexpr seconds hold_looks{5};            // whether the clocks agree again
-constexpr seconds seen_lately{60};          // whom a late epoch waits for
+constexpr seconds lately{60};               // seen since then: whom a late epoch waits for
 constexpr std::size_t most_waiting = 4096;  // enrolments and orders, each
 constexpr std::uint16_t last_member_number = 65535;
 
@@ -225,14 +226,18 @@ Readiness Authority::readiness(const PoolState& state, const Pool& pool, Moment 
   for (const auto& [name, sighting] : pool.sightings) {
     if (state.member(name) == nullptr) continue;  // expelled
     ++sighted;
-    if (now.steady - sighting.at > seen_lately) continue;
+    if (!seen_lately(sighting, now)) continue;
     behind |= sighting.applied < state.generation;
     found = Readiness::ready;
   }
   // just started: who was here before may still come back
-  const bool early = now.steady < pool.known_since + seen_lately;
+  const bool early = now.steady < pool.known_since + lately;
   if (behind || (early && sighted < state.members.size())) return Readiness::waiting;
   return found;
+}
+
+bool Authority::seen_lately(const Sighting& sighting, Moment now) {
+  return now.steady - sighting.at <= lately;
 }
 
 // ---- members
@@ -253,7 +258,9 @@ void Authority::draft_enrolments(Draft& draft, Moment now) {
     }
     const auto problem = enrol_into(draft, request, now);
     if (problem.empty()) continue;
-    spdlog::warn("pool {}: enrolment from {} refused: {}", request.pool, request.address, problem);
+    log_refused(
+        now.steady, {.pool = request.pool, .address = request.address, .reason = "enrolment"},
+        "pool " + request.pool + ": enrolment from " + request.address + " refused: " + problem);
     publisher_.enrolled({request.id, 403, 0, 0, problem});
   }
 }
@@ -308,10 +315,11 @@ void Authority::seen(const Seen& seen, Moment now) {
   // process made itself cannot, whatever a member says.
   const bool ahead = seen.applied > state->generation;
   if (ahead && pool->second.inherited && !pool->second.overtaken) {
-    spdlog::warn(
-        "pool {}: {} has applied generation {}, newer than {}: the state is older than "
-        "its members, making a new generation",
-        seen.pool, seen.member, seen.applied, state->generation);
+    log_event(spdlog::level::warn,
+              {.pool = seen.pool, .member = seen.member, .address = seen.address},
+              fmt::format("pool {}: {} has applied generation {}, newer than {}: the state is "
+                          "older than its members, making a new generation",
+                          seen.pool, seen.member, seen.applied, state->generation));
     pool->second.overtaken = true;
     pool->second.next = now.steady;
   }
@@ -346,9 +354,10 @@ void Authority::succeed(Draft& draft) {
     if (pool == pools_.end()) continue;
     pool->second.inherited = pool->second.overtaken = false;
     const auto& state = *state_.pool(name);
-    spdlog::info("pool {}: generation {} with epochs {} to {}, {} members", name, state.generation,
-                 state.epochs.empty() ? 0 : state.epochs.front().number, state.last_epoch,
-                 state.members.size());
+    log_event(spdlog::level::info, {.pool = name, .generation = state.generation},
+              fmt::format("pool {}: generation {} with epochs {} to {}, {} members", name,
+                          state.generation, state.epochs.empty() ? 0 : state.epochs.front().number,
+                          state.last_epoch, state.members.size()));
     publish(state);
   }
   answer(draft);
@@ -359,8 +368,10 @@ void Authority::answer(const Draft& draft) {
     const auto& state = *state_.pool(request.pool);
     const auto& member = *state.member(name);
     if (!draft.generations.contains(request.pool)) add_wrap(state, name);
-    spdlog::info("pool {}: {} enrolled as member {} with {} from {}", request.pool, name,
-                 member.number, member.fingerprint, request.address);
+    log_event(spdlog::level::info,
+              {.pool = request.pool, .member = name, .address = request.address},
+              fmt::format("pool {}: {} enrolled as member {} with {} from {}", request.pool, name,
+                          member.number, member.fingerprint, request.address));
     publisher_.enrolled({request.id, 200, member.number, state.generation, {}});
   }
   for (const auto& done : draft.done) {
@@ -387,6 +398,7 @@ void Authority::write_audit_lines() {
 
 // The old generation stands; what was drawn is dropped unused and wiped.
 void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
+  ++store_failures_;
   if (store_problem_.empty()) store_problem_since_ = now.steady;
   if (store_problem_ != problem) spdlog::error("{}: nothing new is published", problem);
   store_problem_ = problem;

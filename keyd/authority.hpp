@@ -71,6 +71,8 @@ class Authority {
   nlohmann::json pools(ticket::Moment now) const;
   nlohmann::json status(const std::string& pool, ticket::Moment now) const;
   nlohmann::json audit() const;
+  // For /metrics and the status page.
+  Report report(ticket::Moment now) const;
   // Every pool has a generation that was published.
   bool ready() const;
 
@@ -121,8 +123,16 @@ class Authority {
 
   ticket::ring::Readiness readiness(const PoolState& state, const Pool& pool,
                                     ticket::Moment now) const;
-  std::vector<std::string> alarms(const PoolState& state, const Pool& pool,
+  std::vector<AlarmReport> alarms(const PoolState& state, const Pool& pool,
                                   ticket::Moment now) const;
+  PoolReport report_of(const PoolState& state, const Pool& pool, ticket::Moment now) const;
+  static void report_members(PoolReport& report, const PoolState& state, const Pool& pool,
+                             ticket::Moment now);
+  static bool seen_lately(const Sighting& sighting, ticket::Moment now);
+  // An epoch that stretches is "opening" by its own clock, but it is what seals.
+  static ticket::ring::EpochState shown_state(const ticket::ring::Epoch& epoch,
+                                              const ticket::ring::Epoch* sealing,
+                                              ticket::Moment now);
   const ticket::ring::Epoch* sealing(const PoolState& state, const Pool& pool,
                                      ticket::Moment now) const;
   // Why the schedule stands still; empty when it does not.
@@ -143,6 +153,7 @@ class Authority {
   std::deque<Waiting> orders_;
   std::string store_problem_, audit_problem_;
   bool holding_ = false;  // the clocks disagree, and that was told
+  std::uint64_t store_failures_ = 0;
   ticket::sys_seconds store_problem_since_, retry_at_;
 };
 

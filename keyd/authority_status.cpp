@@ -23,9 +23,7 @@ json policy_json(const ring::Policy& policy) {
           {"lineage", policy.lineage.count()}};
 }
 
-// An epoch that stretches is "opening" by its own clock, but it is what seals.
-json epoch_json(const ring::Epoch& epoch, const ring::Epoch* sealing, Moment now) {
-  const auto state = &epoch == sealing ? ring::EpochState::sealing : epoch.state(now);
+json epoch_json(const ring::Epoch& epoch, ring::EpochState state) {
   return {{"number", epoch.number},
           {"id", hex(epoch.id)},
           {"made", unix_seconds(epoch.made)},
@@ -88,6 +86,11 @@ std::string Authority::clock_problem(Moment now) const {
   return {};
 }
 
+ring::EpochState Authority::shown_state(const ring::Epoch& epoch, const ring::Epoch* sealing,
+                                        Moment now) {
+  return &epoch == sealing ? ring::EpochState::sealing : epoch.state(now);
+}
+
 const ring::Epoch* Authority::sealing(const PoolState& state, const Pool& pool, Moment now) const {
   return ring::sealing_epoch(state.epochs, pool.setup.config.policy.stretch, now);
 }
@@ -128,7 +131,9 @@ json Authority::status(const std::string& pool, Moment now) const {
 json Authority::describe(const PoolState& state, const Pool& pool, Moment now) const {
   auto epochs = json::array();
   const auto* seals = sealing(state, pool, now);
-  for (const auto& epoch : state.epochs) epochs.push_back(epoch_json(epoch, seals, now));
+  for (const auto& epoch : state.epochs) {
+    epochs.push_back(epoch_json(epoch, shown_state(epoch, seals, now)));
+  }
 
   auto members = json::array();
   for (const auto& member : state.members) {
@@ -141,6 +146,8 @@ json Authority::describe(const PoolState& state, const Pool& pool, Moment now) c
                        {"applied", sighting.applied},
                        {"address", sighting.address}});
   }
+  auto texts = json::array();
+  for (auto& alarm : alarms(state, pool, now)) texts.push_back(std::move(alarm.text));
   const auto manifest = feed::parse_manifest(state.manifest);
   return {{"name", state.name},
           {"generation", state.generation},
@@ -151,25 +158,29 @@ json Authority::describe(const PoolState& state, const Pool& pool, Moment now) c
           {"members", std::move(members)},
           {"expelled", expelled_json(state)},
           {"revocations", revocations_json(state)},
-          {"alarms", alarms(state, pool, now)}};
+          {"alarms", std::move(texts)}};
 }
 
-std::vector<std::string> Authority::alarms(const PoolState& state, const Pool& pool,
+std::vector<AlarmReport> Authority::alarms(const PoolState& state, const Pool& pool,
                                            Moment now) const {
-  std::vector<std::string> texts;
+  std::vector<AlarmReport> alarms;
   if (!store_problem_.empty()) {
-    texts.push_back(store_problem_ + " (since " + ring::to_text(now.steady - store_problem_since_) +
-                    "): the old generation stands, nothing new is published");
+    alarms.push_back({"store", store_problem_ + " (since " +
+                                   ring::to_text(now.steady - store_problem_since_) +
+                                   "): the old generation stands, nothing new is published"});
   }
-  if (auto problem = clock_problem(now); !problem.empty()) texts.push_back(std::move(problem));
-  if (!audit_problem_.empty()) texts.push_back(audit_problem_);
+  if (auto problem = clock_problem(now); !problem.empty()) {
+    alarms.push_back({"clock", std::move(problem)});
+  }
+  if (!audit_problem_.empty()) alarms.push_back({"audit", audit_problem_});
   if (sealing(state, pool, now) == nullptr) {
-    texts.push_back("no epoch seals: the members send no tickets");
+    alarms.push_back({"stopped", "no epoch seals: the members send no tickets"});
   }
   if (pool.overtaken) {
-    texts.push_back("members have applied a newer generation: the state is an old backup");
+    alarms.push_back(
+        {"overtaken", "members have applied a newer generation: the state is an old backup"});
   }
-  return texts;
+  return alarms;
 }
 
 json Authority::audit() const {

@@ -78,6 +78,10 @@ std::string log_level(const Section& section) {
   return one_of(section, "log_level", {"error", "warning", "info", "debug"}, "info");
 }
 
+std::string log_format(const Section& section) {
+  return one_of(section, "log_format", {"text", "json"}, "text");
+}
+
 std::string name(const Section& section, std::string_view key) {
   const auto& text = section.text(key, name_rule);
   if (!ticket::crypto::valid_name(text))
@@ -108,6 +112,14 @@ std::vector<Address> addresses(const Section& section, std::string_view key) {
     addresses.push_back(*address);
   }
   return addresses;
+}
+
+std::optional<Address> metrics(const Section& section) {
+  if (!section.has("metrics")) return std::nullopt;
+  const auto& text = section.text("metrics", address_rule);
+  auto address = parse_address(text);
+  if (!address) section.fail("metrics", in_quotes(text) + " is no address", address_rule);
+  return address;
 }
 
 void duration(const Section& section, std::string_view key, ticket::seconds& out) {
@@ -261,6 +273,8 @@ void read_authority(const Section& section, AuthorityConfig& config) {
   config.admin_users = admin_users(section);
   config.seccomp = one_of(section, "seccomp", {"kill", "errno", "off"}, "kill");
   config.log_level = log_level(section);
+  config.log_format = log_format(section);
+  config.metrics = metrics(section);
 }
 
 // ---- [agent]
@@ -287,6 +301,8 @@ void read_agent(const Section& section, AgentConfig& config) {
   config.authority_key = authority_key(section);
   config.state_dir = path(section, "state_dir", "a folder for sealing keys and sealed bundles");
   config.log_level = log_level(section);
+  config.log_format = log_format(section);
+  config.metrics = metrics(section);
 }
 
 AgentPool agent_pool(const std::filesystem::path& in, const Table& table) {
@@ -340,9 +356,10 @@ int line_of(const Table& table, std::string_view key) {
 AuthorityConfig read_authority_config(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
   const Section root(file, document, "", {"authority", "pool"});
-  const Section authority(file, section_table(root, document, "authority"), "[authority]",
-                          {"listen", "certificate", "key", "clients_ca", "signing_key", "state",
-                           "state_key", "audit", "admin", "admin_users", "seccomp", "log_level"});
+  const Section authority(
+      file, section_table(root, document, "authority"), "[authority]",
+      {"listen", "certificate", "key", "clients_ca", "signing_key", "state", "state_key", "audit",
+       "admin", "admin_users", "seccomp", "log_level", "log_format", "metrics"});
   AuthorityConfig config;
   config.file = std::filesystem::absolute(file);
   read_authority(authority, config);
@@ -357,8 +374,9 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
 AgentConfig read_agent_config(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
   const Section root(file, document, "", {"agent", "pool"});
-  const Section agent(file, section_table(root, document, "agent"), "[agent]",
-                      {"servers", "ca", "authority_key", "state_dir", "log_level"});
+  const Section agent(
+      file, section_table(root, document, "agent"), "[agent]",
+      {"servers", "ca", "authority_key", "state_dir", "log_level", "log_format", "metrics"});
   AgentConfig config;
   config.file = std::filesystem::absolute(file);
   read_agent(agent, config);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct ConfigError : std::runtime_error {
 struct Address {  // of a listener or a server
   std::string host;
   std::string port;
+
+  bool operator==(const Address&) const = default;
 };
 
 // Which foreign certificate is which member: exactly one of the three is set.
@@ -50,6 +53,8 @@ struct AuthorityConfig {
   std::vector<std::string> admin_users;  // beside root and keyd's own user
   std::string seccomp = "kill";          // kill, errno, off
   std::string log_level = "info";        // error, warning, info, debug
+  std::string log_format = "text";       // text, json
+  std::optional<Address> metrics;        // plain HTTP; none: off
   std::vector<PoolConfig> pools;
 };
 
@@ -67,6 +72,8 @@ struct AgentConfig {
   ticket::crypto::SignerPublic authority_key{};  // whose bundles to believe
   std::filesystem::path state_dir;
   std::string log_level = "info";
+  std::string log_format = "text";
+  std::optional<Address> metrics;
   std::vector<AgentPool> pools;
 };
 

@@ -12,9 +12,11 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "keeper_link.hpp"
+#include "listening.hpp"
 #include "log.hpp"
 #include "process.hpp"
 #include "session.hpp"
+#include "status_page.hpp"
 #include "tls_context.hpp"
 
 namespace keyd {
@@ -39,31 +41,37 @@ std::shared_ptr<const FrontConfig> make_config(const Setup& setup) {
   return config;
 }
 
-std::string text_of(const tcp::endpoint& endpoint) {
-  const auto address = endpoint.address().to_string();
-  const auto host = endpoint.address().is_v6() ? "[" + address + "]" : address;
-  return host + ":" + std::to_string(endpoint.port());
-}
-
-tcp::acceptor listen_at(asio::io_context& context, const Address& address) {
-  try {
-    tcp::resolver resolver(context);
-    const auto found = resolver.resolve(address.host, address.port, tcp::resolver::passive);
-    return tcp::acceptor(context, *found.begin(), /*reuse_addr=*/true);
-  } catch (const boost::system::system_error& problem) {
-    throw std::runtime_error("cannot listen on " + address.host + ":" + address.port + ": " +
-                             problem.code().message());
-  }
-}
-
 }  // namespace
+
+Front::Front(asio::io_context& context)
+    : context_(context), started_(clock_.now().latest), metrics_(context, pages()) {}
 
 void Front::set_up(const Setup& setup) {
   auto config = make_config(setup);
+  auto metrics =
+      metrics_.prepare(setup.metrics.empty() ? std::nullopt : std::optional(setup.metrics.front()));
   if (acceptors_.empty()) listen(setup);
   setup_ = setup;
   config_ = std::move(config);
   set_log_level(setup.log_level);
+  set_log_format(setup.log_format);
+  metrics_.adopt(std::move(metrics));
+}
+
+StatusListener::Pages Front::pages() {
+  return {.metrics = [this] { return write_front_metrics(sight()); },
+          .status = [this] { return authority_page(report_, clock_.now().latest); }};
+}
+
+FrontSight Front::sight() const {
+  FrontSight sight{.report = report_,
+                   .counts = counts_,
+                   .handshaking = strangers_.size(),
+                   .long_polls = {},
+                   .started = started_,
+                   .clock_apart = clock_.now().apart};
+  for (const auto& poll : long_polls_) ++sight.long_polls[poll.member.pool];
+  return sight;
 }
 
 void Front::reload_certificate() {
@@ -95,6 +103,7 @@ asio::awaitable<void> Front::accept(tcp::acceptor& acceptor) {
     auto [error, socket] = co_await acceptor.async_accept(as_result);
     if (stopping_) co_return;
     if (!error) {
+      ++counts_.accepted;
       start_session(*this, std::move(socket));
       continue;
     }
@@ -109,6 +118,7 @@ Front::Strangers::iterator Front::admit(std::function<void()> close) {
   const auto oldest = std::ranges::find(strangers_, false, &Stranger::closed);
   const auto closed = static_cast<std::size_t>(std::distance(strangers_.begin(), oldest));
   if (strangers_.size() - closed >= most_strangers) {
+    counts_.refuse(RefusedConnection::crowded);
     oldest->closed = true;
     oldest->close();
   }
@@ -131,6 +141,7 @@ asio::awaitable<void> Front::report_held() {
   while (!stopping_) {
     timer.expires_after(report_every);
     co_await timer.async_wait(as_result);
+    log_refusal_sums(now().steady);
     SeenList report;
     for (const auto& poll : long_polls_) {
       report.members.push_back(poll.member);
@@ -195,6 +206,7 @@ int run_front(int socket) {
   asio::steady_timer farewell(context);
   KeeperLink::Events events;
   events.set_up = [&](const Setup& setup) { return answer_setup(front, setup); };
+  events.reported = [&](const Report& report) { front.report(report); };
   events.changed = [&](const std::string& pool) { front.changed(pool); };
   events.stop = [&] {
     front.stop();

@@ -11,7 +11,9 @@
 #include <memory>
 
 #include "base/clock.hpp"
+#include "front_metrics.hpp"
 #include "peer.hpp"
+#include "status_listener.hpp"
 #include "upstream.hpp"
 
 namespace keyd {
@@ -38,7 +40,7 @@ class Front {
   };
   using LongPolls = std::list<LongPoll>;
 
-  explicit Front(boost::asio::io_context& context) : context_(context) {}
+  explicit Front(boost::asio::io_context& context);
 
   // Takes over a configuration, or throws std::runtime_error and stays as it was.
   // Listens where the first one says.
@@ -47,12 +49,15 @@ class Front {
   void reload_certificate();
   std::vector<std::string> endpoints() const;
   void serve(Upstream& upstream) { upstream_ = &upstream; }
+  // What the keeper says of itself, for /metrics and the status page.
+  void report(Report report) { report_ = std::move(report); }
   // No new connections; those that wait are answered.
   void stop();
 
   std::shared_ptr<const FrontConfig> config() const { return config_; }
   Upstream& upstream() { return *upstream_; }
   ticket::Moment now() const { return clock_.now(); }
+  FrontCounts& counts() { return counts_; }
 
   // Connections that have not shown an accepted certificate: few, the oldest
   // closed first, by the function given here.
@@ -69,6 +74,8 @@ class Front {
   void listen(const Setup& setup);
   boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor& acceptor);
   boost::asio::awaitable<void> report_held();
+  FrontSight sight() const;
+  StatusListener::Pages pages();
 
   boost::asio::io_context& context_;
   ticket::SystemClock clock_;
@@ -78,6 +85,10 @@ class Front {
   std::list<boost::asio::ip::tcp::acceptor> acceptors_;
   Strangers strangers_;
   LongPolls long_polls_;
+  FrontCounts counts_;
+  Report report_;
+  ticket::sys_seconds started_;
+  MetricsDoor metrics_;
   bool stopping_ = false;
 };
 

@@ -47,6 +47,8 @@ Plan read_plan(const std::filesystem::path& file) {
   Plan plan{read_authority_config(file), {}, {}};
   const auto& config = plan.config;
   plan.front = {config.listen, config.certificate, config.key, {}, config.log_level, {}};
+  if (config.metrics) plan.front.metrics = {*config.metrics};
+  plan.front.log_format = config.log_format;
   for (const auto& pool : config.pools) {
     auto ca = read_ca(pool.members_ca);
     if (config.clients_ca.empty()) plan.front.clients_ca += ca + "\n";
@@ -119,6 +121,17 @@ Secrets read_secrets(const AuthorityConfig& config, StateStore& store) {
   return secrets;
 }
 
+// One line for systemctl status.
+std::string summary(const Report& report) {
+  std::string text;
+  for (const auto& pool : report.pools) {
+    text += fmt::format("{}{}: generation {}, {} of {} members run on it", text.empty() ? "" : "; ",
+                        pool.name, pool.generation, pool.current, pool.enrolled);
+    for (const auto& alarm : pool.alarms) text += ", ALARM: " + alarm.text;
+  }
+  return text;
+}
+
 class Keeper : public Publisher {
  public:
   Keeper(Plan plan, std::filesystem::path port_file);
@@ -137,7 +150,10 @@ class Keeper : public Publisher {
   void request(std::uint64_t connection, uid_t by, const json& request);
   void order(std::uint64_t connection, Order order);
   int poll_timeout() const;
+  int schedule_timeout() const;
   void turn();
+  void report(Moment now);
+  void ask_front();
 
   Fd signals_ = open_signals();
   FrontProcess front_;  // before any secret is read
@@ -150,6 +166,10 @@ class Keeper : public Publisher {
   Notifier notifier_;
   SystemClock clock_;
   std::unique_ptr<Plan> pending_;  // sent to the front, not answered yet
+  std::optional<Report> reported_;
+  sys_seconds reported_at_;
+  std::uint64_t pings_ = 0;
+  std::chrono::steady_clock::time_point next_ping_{};
   std::vector<std::string> endpoints_;
   bool announced_ = false;
   bool stopping_ = false;
@@ -201,20 +221,56 @@ void Keeper::turn() {
   if (polled[1].revents != 0) {
     for (const auto& message : front_.handle(polled[1].revents)) heard(message);
   }
-  admin_.handle(polled);
+  admin_.handle(polled, clock_.now().steady);
   const auto now = clock_.now();
-  if (endpoints_.empty() || authority_.next() > now.steady) return;
-  authority_.tend(now);
-  if (!announced_) announce();
+  ask_front();
+  if (endpoints_.empty()) return;
+  if (authority_.next() <= now.steady) {
+    authority_.tend(now);
+    if (!announced_) announce();
+  }
+  log_refusal_sums(now.steady);
+  report(now);
+}
+
+// Without a front that answers, keyd serves nobody: systemd is then told nothing,
+// and begins anew.
+void Keeper::ask_front() {
+  const auto every = notifier_.alive_every();
+  const auto now = std::chrono::steady_clock::now();
+  if (!every || now < next_ping_) return;
+  next_ping_ = now + *every;
+  front_.send(Ping{++pings_});
+}
+
+// To those who watch, when it has changed and at most once a second.
+void Keeper::report(Moment now) {
+  const bool watched = plan_.config.metrics || notifier_.heard();
+  if (!watched || !announced_ || reported_at_ == now.steady) return;
+  reported_at_ = now.steady;
+  auto report = authority_.report(now);
+  notifier_.status(summary(report));
+  if (!plan_.config.metrics || report == reported_) return;
+  front_.send(report);
+  reported_ = std::move(report);
+}
+
+int Keeper::poll_timeout() const {
+  const auto every = notifier_.alive_every();
+  const auto schedule = schedule_timeout();
+  if (!every) return schedule;
+  const auto ping = static_cast<int>(every->count());
+  return schedule < 0 ? ping : std::min(schedule, ping);
 }
 
 // Near the time it looks often: the clock counts whole seconds.
-int Keeper::poll_timeout() const {
+int Keeper::schedule_timeout() const {
   if (endpoints_.empty()) return -1;
   const auto now = clock_.now().steady;
   const auto next = authority_.next();
   if (next <= now) return 0;
   if (next <= now + seconds(2)) return 100;
+  if (plan_.config.metrics) return 1000;
   return static_cast<int>(std::min<std::int64_t>((next - now).count() - 1, 30)) * 1000;
 }
 
@@ -251,6 +307,11 @@ void Keeper::reload() {
 void Keeper::heard(const ToKeeper& message) {
   if (const auto* answer = std::get_if<SetUp>(&message)) return set_up(*answer);
   if (const auto* request = std::get_if<Enrol>(&message)) return authority_.enrol(*request);
+  // Both loops turn: this one read it, the front's wrote it.
+  if (const auto* pong = std::get_if<Pong>(&message)) {
+    if (pong->number == pings_) notifier_.alive();
+    return;
+  }
   const auto now = clock_.now();
   for (const auto& member : std::get<SeenList>(message).members) authority_.seen(member, now);
 }
@@ -267,6 +328,8 @@ void Keeper::set_up(const SetUp& answer) {
   if (first) endpoints_ = answer.endpoints;
   plan_ = std::move(*plan);
   set_log_level(plan_.config.log_level);
+  set_log_format(plan_.config.log_format);
+  reported_.reset();
   authority_.configure(plan_.pools, clock_.now());
   if (first) return;
   spdlog::info("the configuration was taken over");
@@ -324,6 +387,7 @@ int run_authority(const std::filesystem::path& config_file,
   try {
     auto plan = read_plan(config_file);
     set_log_level(plan.config.log_level);
+    set_log_format(plan.config.log_format);
     return Keeper(std::move(plan), port_file).run();
   } catch (const ConfigError& problem) {
     spdlog::error("{}", problem.what());

@@ -61,6 +61,8 @@ asio::awaitable<void> KeeperLink::write() {
 
 void KeeperLink::handle(const ToFront& message) {
   if (std::holds_alternative<Stop>(message)) return events_.stop();
+  if (const auto* ping = std::get_if<Ping>(&message)) return send(Pong{ping->number});
+  if (const auto* report = std::get_if<Report>(&message)) return events_.reported(*report);
   if (const auto* setup = std::get_if<Setup>(&message)) return take(*setup);
   if (const auto* generation = std::get_if<Publish>(&message)) return take(*generation);
   if (const auto* wrap = std::get_if<AddWrap>(&message)) return take(*wrap);

@@ -15,6 +15,7 @@ class KeeperLink : public Upstream {
   struct Events {
     std::function<SetUp(const Setup&)> set_up;             // answered to the keeper
     std::function<void(const std::string& pool)> changed;  // a new generation
+    std::function<void(const Report&)> reported;           // for those who watch
     std::function<void()> stop;
     std::function<void(const std::string& why)> lost;  // the keeper is gone
   };

@@ -11,7 +11,8 @@ using Json = nlohmann::json;
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Address, host, port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberRule, member, fingerprint, subject, san)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FrontPool, name, members_ca, rules)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, listen, certificate, key, clients_ca, log_level, pools)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, listen, certificate, key, clients_ca, log_level, pools,
+                                   metrics, log_format)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberWrap, member, number, wrap)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Publish, pool, generation, bundle, wraps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AddWrap, pool, generation, wrap)
@@ -20,6 +21,15 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SetUp, error, endpoints)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Enrol, id, pool, chain, sealing_key, time, signature, address)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Seen, pool, member, applied, address)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SeenList, members)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Ping, number)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Pong, number)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochReport, number, state, made, seals_from, seals_until,
+                                   opens_until)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberReport, number, name, applied, last_seen, address)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AlarmReport, kind, text)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolReport, name, generation, issued_at, not_after, epochs,
+                                   enrolled, seen, current, oldest_applied, members, alarms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, store_failures, pools)
 void to_json(Json&, const Stop&) {}
 void from_json(const Json&, Stop&) {}
 
@@ -38,11 +48,17 @@ constexpr const char* type_of<Enrolled> = "enrolled";
 template <>
 constexpr const char* type_of<Stop> = "stop";
 template <>
+constexpr const char* type_of<Ping> = "ping";
+template <>
+constexpr const char* type_of<Report> = "report";
+template <>
 constexpr const char* type_of<SetUp> = "set up";
 template <>
 constexpr const char* type_of<Enrol> = "enrol";
 template <>
 constexpr const char* type_of<SeenList> = "seen";
+template <>
+constexpr const char* type_of<Pong> = "pong";
 
 template <class Variant>
 std::string write_any(const Variant& message) {

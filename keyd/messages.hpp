@@ -10,6 +10,7 @@
 
 #include "channel.hpp"
 #include "config.hpp"
+#include "report.hpp"
 
 namespace keyd {
 
@@ -28,6 +29,8 @@ struct Setup {
   std::string clients_ca;        // PEM
   std::string log_level;
   std::vector<FrontPool> pools;
+  std::vector<Address> metrics = {};  // none or one
+  std::string log_format = "text";
 };
 
 struct MemberWrap {
@@ -62,6 +65,11 @@ struct Enrolled {
 
 struct Stop {};
 
+// Answered by a Pong of the same number: is the front's loop turning?
+struct Ping {
+  std::uint64_t number = 0;
+};
+
 // ---- front to keeper
 
 // The answer to a Setup.
@@ -91,8 +99,12 @@ struct SeenList {
   std::vector<Seen> members;
 };
 
-using ToFront = std::variant<Setup, Publish, AddWrap, Enrolled, Stop>;
-using ToKeeper = std::variant<SetUp, Enrol, SeenList>;
+struct Pong {
+  std::uint64_t number = 0;
+};
+
+using ToFront = std::variant<Setup, Publish, AddWrap, Enrolled, Stop, Ping, Report>;
+using ToKeeper = std::variant<SetUp, Enrol, SeenList, Pong>;
 
 std::string write_message(const ToFront& message);
 std::string write_message(const ToKeeper& message);

@@ -6,13 +6,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <system_error>
+
+#include "log_line.hpp"
 
 namespace keyd {
 
@@ -21,8 +25,34 @@ namespace {
 // sodium_malloc spends 4 pages on each secret; a keeper of a few pools needs this.
 constexpr rlim_t enough_for_secrets = rlim_t{8} << 20;
 
+// A process with CAP_IPC_LOCK locks without regard to its limit; the kernel asks
+// for it when the limit is zero, so that is how to find out.
+bool may_lock_everything(rlimit limit) {
+  if (limit.rlim_max == RLIM_INFINITY) return true;
+  const rlimit none{0, limit.rlim_max};
+  alignas(16) static char byte;
+  ::setrlimit(RLIMIT_MEMLOCK, &none);
+  const bool may = ::mlock(&byte, 1) == 0;
+  if (may) ::munlock(&byte, 1);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_MEMLOCK, &limit);
+  return may;
+}
+
 std::string limit_text(rlim_t limit) {
   return limit == RLIM_INFINITY ? "unlimited" : std::to_string(limit >> 10) + " KiB";
+}
+
+// sd_watchdog_enabled(3), without its library.
+std::optional<std::chrono::milliseconds> watchdog_third() {
+  const char* period = std::getenv("WATCHDOG_USEC");
+  const char* whose = std::getenv("WATCHDOG_PID");
+  if (period == nullptr || (whose != nullptr && whose != std::to_string(::getpid()))) {
+    return std::nullopt;
+  }
+  const auto microseconds = std::strtoull(period, nullptr, 10);
+  if (microseconds == 0 || microseconds > 3'600'000'000'000ULL) return std::nullopt;
+  return std::max(std::chrono::milliseconds(microseconds / 3000), std::chrono::milliseconds(1));
 }
 
 }  // namespace
@@ -41,7 +71,7 @@ std::optional<std::string> lock_memory() {
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_MEMLOCK, &limit);
   // MCL_FUTURE under a limit would turn a later allocation into a crash.
-  if (limit.rlim_cur == RLIM_INFINITY) {
+  if (may_lock_everything(limit)) {
     if (::mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return std::nullopt;
     return std::string("memory is not locked: mlockall: ") + std::strerror(errno);
   }
@@ -65,7 +95,9 @@ Notifier::Notifier() {
   socket_ = ticket::ring::Fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
     socket_ = {};
+    return;
   }
+  alive_every_ = watchdog_third();
 }
 
 void Notifier::ready() const { send("READY=1"); }
@@ -78,6 +110,14 @@ void Notifier::reloading() const {
 }
 
 void Notifier::stopping() const { send("STOPPING=1"); }
+
+void Notifier::alive() const { send("WATCHDOG=1"); }
+
+void Notifier::status(const std::string& text) {
+  if (text == status_) return;
+  status_ = text;
+  send("STATUS=" + escaped(text));
+}
 
 void Notifier::send(const std::string& text) const {
   if (socket_) ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

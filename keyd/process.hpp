@@ -2,6 +2,7 @@
 // what systemd wants to hear.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -25,10 +26,19 @@ class Notifier {
   void ready() const;
   void reloading() const;
   void stopping() const;
+  bool heard() const { return static_cast<bool>(socket_); }
+  // What `systemctl status` shows; sent when it is another text than before.
+  void status(const std::string& text);
+  // The process lives: systemd kills it when it hears nothing for WatchdogSec.
+  void alive() const;
+  // How often to say so, a third of WatchdogSec; nullopt when nobody listens.
+  std::optional<std::chrono::milliseconds> alive_every() const { return alive_every_; }
 
  private:
   void send(const std::string& text) const;
   ticket::ring::Fd socket_;
+  std::optional<std::chrono::milliseconds> alive_every_;
+  std::string status_;
 };
 
 }  // namespace keyd

@@ -1,5 +1,6 @@
 #include "session.hpp"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <spdlog/spdlog.h>
 
@@ -17,6 +18,7 @@
 
 #include "api.hpp"
 #include "front.hpp"
+#include "log.hpp"
 
 namespace keyd {
 
@@ -63,7 +65,10 @@ class Session : public std::enable_shared_from_this<Session> {
         config_(front.config()),
         address_(text_of(socket)),
         stream_(std::move(socket), *config_->tls),
-        wake_(stream_.get_executor()) {}
+        wake_(stream_.get_executor()) {
+    ++front_.counts().open;
+  }
+  ~Session() { --front_.counts().open; }
 
   asio::awaitable<void> run();
 
@@ -80,6 +85,8 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<Answer> enrol(api::EnrolRequest request, const Request& http);
   asio::awaitable<void> wait_for_change(Seen member, std::uint64_t after, std::uint64_t wait);
 
+  Answer refuse(RefusedRequest reason, int status, const std::string& text);
+  void log_stranger(const std::string& reason, const std::string& text, std::string pool = {});
   // Why the peer may not act for the pool; without a body when it may.
   Answer refuse_stranger(const std::string& pool);
   void identify_again();
@@ -95,6 +102,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string refused_;  // why the certificate was not accepted
   Role role_;            // kind none until identified
   std::string problem_;  // why there is no role
+  RefusedRequest problem_kind_ = RefusedRequest::role;
   ticket::sys_seconds identified_at_;
 };
 
@@ -129,14 +137,31 @@ asio::awaitable<bool> Session::handshake() {
   const auto stranger = front_.admit([this] { stream_.next_layer().close(); });
   stream_.next_layer().expires_after(handshake_time);
   const auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, as_result);
+  const bool crowded = stranger->closed;
   front_.proven(stranger);
   if (!error) co_return true;
-  if (error == asio::error::eof || error == asio::error::connection_reset) {
+  // A certificate that is missing or not vouched for is what most are refused for.
+  const bool no_certificate = ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
+                              SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+  const auto reason = crowded                               ? RefusedConnection::crowded
+                      : error == beast::error::timeout      ? RefusedConnection::timeout
+                      : !refused_.empty() || no_certificate ? RefusedConnection::certificate
+                      : error == asio::error::eof || error == asio::error::connection_reset
+                          ? RefusedConnection::left
+                          : RefusedConnection::tls;
+  if (!crowded) front_.counts().refuse(reason);
+  if (reason == RefusedConnection::left) {
     spdlog::debug("{} left during the handshake", address_);
   } else {
-    spdlog::warn("{} refused: {}", address_, refused_.empty() ? error.message() : refused_);
+    log_stranger(to_text(reason),
+                 address_ + " refused: " + (refused_.empty() ? error.message() : refused_));
   }
   co_return false;
+}
+
+void Session::log_stranger(const std::string& reason, const std::string& text, std::string pool) {
+  log_refused(front_.now().steady, {.pool = std::move(pool), .address = address_, .reason = reason},
+              text);
 }
 
 asio::awaitable<std::optional<Request>> Session::read() {
@@ -145,14 +170,17 @@ asio::awaitable<std::optional<Request>> Session::read() {
   parser.body_limit(largest_body);
   stream_.next_layer().expires_after(request_time);
   const auto [error, size] = co_await http::async_read(stream_, buffer_, parser, as_result);
-  if (!error) co_return parser.release();
+  if (!error) {
+    ++front_.counts().requests;
+    co_return parser.release();
+  }
   if (error == http::error::body_limit) {
-    co_await write(refusal(413, "a body has at most 64 KiB"), false);
+    co_await write(refuse(RefusedRequest::too_large, 413, "a body has at most 64 KiB"), false);
   } else if (error == http::error::header_limit) {
-    co_await write(refusal(431, "a head has at most 8 KiB"), false);
+    co_await write(refuse(RefusedRequest::too_large, 431, "a head has at most 8 KiB"), false);
   } else if (error.category() == http::make_error_code(http::error::end_of_stream).category() &&
              error != http::error::end_of_stream && error != http::error::partial_message) {
-    co_await write(refusal(400, "not HTTP: " + error.message()), false);
+    co_await write(refuse(RefusedRequest::not_http, 400, "not HTTP: " + error.message()), false);
   }
   co_return std::nullopt;
 }
@@ -181,7 +209,12 @@ asio::awaitable<Answer> Session::respond(const Request& request) {
   const std::string method(request.method_string());
   const std::string target(request.target());
   const auto parsed = api::parse_request(method, target);
-  if (!parsed) co_return refusal(parsed.error().status, parsed.error().text);
+  if (!parsed) {
+    const auto& problem = parsed.error();
+    co_return refuse(
+        problem.status == 400 ? RefusedRequest::bad_request : RefusedRequest::no_such_path,
+        problem.status, problem.text);
+  }
   if (const auto* bundle = std::get_if<api::BundleRequest>(&*parsed)) {
     co_return co_await give_bundle(*bundle);
   }
@@ -198,9 +231,10 @@ asio::awaitable<Answer> Session::give_bundle(api::BundleRequest request) {
   if (pool->generation <= request.after && request.wait > 0) {
     co_await wait_for_change(std::move(member), request.after, request.wait);
     pool = front_.upstream().pool(request.pool);  // it may have gone meanwhile
-    if (pool == nullptr) co_return refusal(404, "no such pool");
+    if (pool == nullptr) co_return refuse(RefusedRequest::no_such_pool, 404, "no such pool");
   }
   if (pool->generation <= request.after) co_return Answer{204, nullptr};
+  ++front_.counts().pool(request.pool).bundles_served;
   co_return Answer{200, pool->bundle};
 }
 
@@ -226,18 +260,22 @@ Answer Session::give_wrap(const api::WrapRequest& request) {
   if (auto refused = refuse_stranger(request.pool); refused.body) return refused;
   // "self": a member that knows no name of its own, because a rule gave it one.
   if (request.member != role_.name && request.member != "self") {
-    return refusal(403, "a member asks for its own wrap only");
+    return refuse(RefusedRequest::others_wrap, 403, "a member asks for its own wrap only");
   }
   const auto* pool = front_.upstream().pool(request.pool);
   const auto wrap = pool->wraps.find(role_.name);
-  if (wrap == pool->wraps.end()) return refusal(404, role_.name + " is not enrolled");
+  if (wrap == pool->wraps.end()) {
+    return refuse(RefusedRequest::not_enrolled, 404, role_.name + " is not enrolled");
+  }
   return answer(200, api::wrap_body(pool->generation, wrap->second));
 }
 
 asio::awaitable<Answer> Session::enrol(api::EnrolRequest request, const Request& http) {
   if (const auto refused = refuse_stranger(request.pool); refused.body) co_return refused;
   auto enrolment = api::parse_enrolment(http.body());
-  if (!enrolment) co_return refusal(enrolment.error().status, enrolment.error().text);
+  if (!enrolment) {
+    co_return refuse(RefusedRequest::bad_request, enrolment.error().status, enrolment.error().text);
+  }
   enrolment->pool = request.pool;
   enrolment->address = address_;
 
@@ -252,24 +290,46 @@ asio::awaitable<Answer> Session::enrol(api::EnrolRequest request, const Request&
     wake_.cancel();
   });
   if (!*enrolled) co_await wake_.async_wait(as_result);
-  if (!*enrolled) co_return refusal(503, "the keeper has not answered");
+  auto& counts = front_.counts().pool(request.pool);
+  if (!*enrolled) {
+    ++counts.unavailable;
+    co_return refuse(RefusedRequest::unavailable, 503, "the keeper has not answered");
+  }
   const auto& result = **enrolled;
-  if (result.status != 200) co_return refusal(result.status, result.error);
+  const bool unavailable = result.status == 503;
+  ++(result.status == 200 ? counts.enrolled : unavailable ? counts.unavailable : counts.refused);
+  if (result.status != 200) {
+    co_return refuse(unavailable ? RefusedRequest::unavailable : RefusedRequest::enrolment,
+                     result.status, result.error);
+  }
   co_return answer(200, api::enrolled_body(result));
 }
 
 // ---- who the peer is
 
 Answer Session::refuse_stranger(const std::string& pool) {
-  if (front_.upstream().pool(pool) == nullptr) return refusal(404, "no such pool");
+  if (front_.upstream().pool(pool) == nullptr) {
+    return refuse(RefusedRequest::no_such_pool, 404, "no such pool");
+  }
   identify_again();
   std::string why = problem_;
+  auto reason = problem_kind_;
   if (why.empty() && role_.kind != RoleKind::member) why = "its role is not that of a member";
-  if (why.empty() && role_.pool != pool) why = "it is a member of the pool " + role_.pool;
+  if (why.empty() && role_.pool != pool) {
+    why = "it is a member of the pool " + role_.pool;
+    reason = RefusedRequest::other_pool;
+  }
   if (why.empty()) return {};
   auto* const leaf = SSL_get0_peer_certificate(stream_.native_handle());
-  spdlog::warn("{} refused at the pool {}: {}: {}", address_, pool, describe(leaf), why);
-  return refusal(403, why);
+  log_stranger(to_text(reason),
+               address_ + " refused at the pool " + pool + ": " + describe(leaf) + ": " + why,
+               pool);
+  return refuse(reason, 403, why);
+}
+
+Answer Session::refuse(RefusedRequest reason, int status, const std::string& text) {
+  front_.counts().refuse(reason);
+  return refusal(status, text);
 }
 
 // Once, and again when the configuration has changed or time has passed.
@@ -281,6 +341,7 @@ void Session::identify_again() {
   identified_at_ = now.steady;
   role_ = {};
   problem_.clear();
+  problem_kind_ = RefusedRequest::role;
 
   const auto presented = chain();
   auto role = identify(presented.front().get(), config_->rules);
@@ -294,7 +355,9 @@ void Session::identify_again() {
     if (pool.name != role_.pool) continue;
     const auto problem =
         ticket::crypto::chain_problem(presented, pool.members_ca, false, now.latest);
-    if (problem) problem_ = *problem;
+    if (!problem) continue;
+    problem_ = *problem;
+    problem_kind_ = RefusedRequest::untrusted;
   }
 }
 

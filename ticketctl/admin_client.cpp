@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <toml++/toml.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -148,19 +149,38 @@ bool may_be_there(const fs::path& path) {
   return fs::exists(path, error) || error == std::errc::permission_denied;
 }
 
+// What keyd.toml says, or what ticketctl init writes when it cannot be read: who
+// may use the socket need not be let into the file.
+std::string configured_socket(const fs::path& config) {
+  constexpr auto usual = "keyd.sock";
+  try {
+    return toml::parse_file(config.string())["authority"]["admin"].value_or(std::string(usual));
+  } catch (const toml::parse_error&) {
+    return usual;
+  }
+}
+
 }  // namespace
+
+fs::path found_socket(const std::vector<fs::path>& folders, const fs::path& otherwise) {
+  std::string tried;
+  for (const auto& folder : folders) {
+    const auto config = folder / "keyd.toml";
+    if (may_be_there(config)) return folder / configured_socket(config);
+    tried += "no " + config.string() + ", ";
+  }
+  if (may_be_there(otherwise)) return otherwise;
+  throw unreachable("there is " + tried + "and no socket at " + otherwise.string() +
+                    ". Is keyd running here? Go to its folder, or name its socket with --socket "
+                    "PATH or $TICKETCTL_SOCKET");
+}
 
 fs::path find_socket(const CommandLine& line) {
   if (line.has("socket")) return line.text("socket");
   if (const char* named = std::getenv("TICKETCTL_SOCKET"); named != nullptr && *named != '\0') {
     return named;
   }
-  fs::path installed = "/run/keyd/keyd.sock", here = "keyd.sock";
-  if (may_be_there(installed)) return installed;
-  if (may_be_there(here)) return here;
-  throw unreachable("no socket at " + installed.string() + " nor at ./" + here.string() +
-                    ". Is keyd running? If not, start it with `keyd authority --config "
-                    "keyd.toml`; or name its socket with --socket PATH or $TICKETCTL_SOCKET");
+  return found_socket({".", "/etc/keyd"}, "/run/keyd/keyd.sock");
 }
 
 void add_admin_options(CommandLine& line) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "command.hpp"
 
@@ -19,9 +20,14 @@ constexpr std::size_t max_frame = 1 << 20;  // of either direction
 nlohmann::json ask_keyd(const std::filesystem::path& socket, const nlohmann::json& request,
                         std::chrono::seconds patience = std::chrono::seconds(30));
 
-// --socket, $TICKETCTL_SOCKET, /run/keyd/keyd.sock, ./keyd.sock: the first that
-// is named or exists.
+// --socket, $TICKETCTL_SOCKET, else found_socket() here, in /etc/keyd and at
+// /run/keyd/keyd.sock.
 std::filesystem::path find_socket(const CommandLine& line);
+
+// The `admin` of the first keyd.toml in these folders, else `otherwise` if it is
+// there. Throws CommandError (unreachable) that tells what was tried.
+std::filesystem::path found_socket(const std::vector<std::filesystem::path>& folders,
+                                   const std::filesystem::path& otherwise);
 
 // What the commands do with it: adds --socket and --json to the options; asks,
 // and prints the answer when --json was given. Throws CommandError (no) with

@@ -55,5 +55,6 @@ int rotate_pool(int argc, const char* const* argv);
 int revoke_tickets(int argc, const char* const* argv);
 int run_clock(int argc, const char* const* argv);
 int run_audit(int argc, const char* const* argv);
+int inspect_ticket(int argc, const char* const* argv);
 
 }  // namespace ticketctl

@@ -46,8 +46,13 @@ admin = "keyd.sock"
 # with: kill, errno (fails the call) or off.
 # seccomp = "kill"
 
-# error, warning, info or debug.
+# error, warning, info or debug; and lines of text, or a JSON object each.
 # log_level = "info"
+# log_format = "text"
+
+# Prometheus' /metrics and a status page on /, in plain HTTP: for loopback or a
+# management network. Off when not set.
+# metrics = "127.0.0.1:9464"
 
 # A pool: servers that share secrets. Servers that must not impersonate each
 # other belong in different pools; copy this section for each.
@@ -103,8 +108,13 @@ authority_key = "{authority_key}"
 # keyd. Made if missing; nobody else may read it.
 state_dir = "state"
 
-# error, warning, info or debug.
+# error, warning, info or debug; and lines of text, or a JSON object each.
 # log_level = "info"
+# log_format = "text"
+
+# Prometheus' /metrics and a status page on /, in plain HTTP: for loopback or a
+# management network. Off when not set.
+# metrics = "127.0.0.1:9465"
 
 [[pool]]
 name = "{pool}"

@@ -23,6 +23,7 @@ constexpr auto commands = std::to_array<Command>({
     {"revoke", revoke_tickets, "Drop the tickets that one server sealed in a window of time"},
     {"clock", run_clock, "Accept that keyd's clock was set (clock accept)"},
     {"audit", run_audit, "Look whether the audit log is whole (audit verify)"},
+    {"inspect", inspect_ticket, "Tell which key sealed a ticket, and whether it would resume"},
 });
 
 void print_help(std::ostream& out) {
@@ -33,9 +34,9 @@ void print_help(std::ostream& out) {
         << "\n";
   }
   out << "\n`ticketctl COMMAND --help` tells a command's options, with an example.\n\n"
-         "All but init and member add talk to keyd over its admin socket:\n"
-         "--socket PATH, else $TICKETCTL_SOCKET, else /run/keyd/keyd.sock, else\n"
-         "./keyd.sock.\n\n"
+         "All but init, member add and inspect talk to keyd over its admin socket:\n"
+         "--socket PATH, else $TICKETCTL_SOCKET, else what ./keyd.toml or\n"
+         "/etc/keyd/keyd.toml says (`admin`), else /run/keyd/keyd.sock.\n\n"
          "Exit codes:\n"
          "  0  done\n"
          "  1  the answer is no: keyd refused, or it could not be done\n"

@@ -13,6 +13,7 @@
 #include "capi/handle.hpp"
 #include "ring/embedded.hpp"
 #include "wire/layout.hpp"
+#include "ring/ring_state.hpp"
 
 namespace ticket::capi {
 namespace {
@@ -125,10 +126,8 @@ void copy_text(std::string_view from, std::span<char> to) {
 
 std::int64_t unix_time(sys_seconds time) { return time.time_since_epoch().count(); }
 
-tkt_ring_state state_of(const ring::Epoch* sealing, Moment now) {
-  if (sealing == nullptr) return TKT_RING_STOPPED;
-  return now.steady >= sealing->seals_until ? TKT_RING_STRETCHED : TKT_RING_OK;
-}
+static_assert(TKT_RING_OK == static_cast<int>(ring::RingState::ok) &&
+              TKT_RING_NONE == static_cast<int>(ring::RingState::none));
 
 // What holds of the ring, for people; the gravest first.
 std::string explanation(const ring::LiveRing::Status& status, tkt_ring_state state, Moment now) {
@@ -151,7 +150,7 @@ tkt_ring_info read_snapshot(const tkt_ring& handle, Moment now) {
   }
   const ring::Ring& ring = snapshot->ring;
   const auto* sealing = ring::sealing_epoch(ring.epochs, ring.policy.stretch, now);
-  info.state = state_of(sealing, now);
+  info.state = static_cast<tkt_ring_state>(ring::state_of(sealing, now));
   info.generation = ring.generation;
   info.sealing_epoch = sealing == nullptr ? 0 : sealing->number;
   info.epochs = static_cast<std::uint32_t>(ring.epochs.size());

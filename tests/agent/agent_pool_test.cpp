@@ -382,7 +382,7 @@ TEST_SUITE("agent pool") {
         {500, "", "HTTP 500"},
         {503, "<html>", "HTTP 503"},
         {503, R"({"error": ["a"]})", "HTTP 503"},
-        {503, "{\"error\": \"two\\nlines\"}", "two?lines"},
+        {503, "{\"error\": \"two\\nlines\"}", "two\nlines"},  // escaped where it is written
         {302, "", "HTTP 302"},
     };
     for (const auto& answer : answers) {

@@ -148,6 +148,22 @@ TEST_SUITE("config") {
     CHECK(config.pools[0].group == "root");
   }
 
+  TEST_CASE("metrics are off and logs are text until one says otherwise") {
+    Files files;
+    const auto authority = keyd::read_authority_config(files.file(authority_toml));
+    CHECK_FALSE(authority.metrics.has_value());
+    CHECK(authority.log_format == "text");
+
+    const std::string more = "metrics = \"[::1]:9464\"\nlog_format = \"json\"\n\n[[pool]]";
+    const auto watched =
+        keyd::read_authority_config(files.file(with(authority_toml, "[[pool]]", more)));
+    CHECK(watched.metrics == keyd::Address{"::1", "9464"});
+    CHECK(watched.log_format == "json");
+    const auto agent = keyd::read_agent_config(files.file(with(agent_toml, "[[pool]]", more)));
+    CHECK(agent.metrics == keyd::Address{"::1", "9464"});
+    CHECK(agent.log_format == "json");
+  }
+
   TEST_CASE("every mistake in an authority's file names line, field and what is allowed") {
     const Mistake mistakes[] = {
         {"[authority]", "[autority]",
@@ -186,6 +202,12 @@ TEST_SUITE("config") {
          "7: [authority] state_key: \"credential:\" names no credential;"},
         {"\"debug\"", "\"loud\"",
          "9: [authority] log_level: \"loud\" is unknown; one of error warning info debug"},
+        {"log_level = \"debug\"", "log_format = \"xml\"",
+         "9: [authority] log_format: \"xml\" is unknown; one of text json"},
+        {"log_level = \"debug\"", "metrics = \"9464\"",
+         "9: [authority] metrics: \"9464\" is no address; write \"HOST:PORT\""},
+        {"log_level = \"debug\"", "metrics = [\"127.0.0.1:9464\"]",
+         "9: [authority] metrics: a list, not a text"},
         {"log_level = \"debug\"", "seccomp = \"on\"",
          "9: [authority] seccomp: \"on\" is unknown; one of kill errno off"},
         {"log_level = \"debug\"", "admin_users = [\"nobody-of-that-name\"]",

@@ -177,4 +177,45 @@ TEST_SUITE("admin client") {
     for (const char* code : {"  0  ", "  1  ", "  2  ", "  3  "})
       CHECK(contains(help.output, code));
   }
+
+  TEST_CASE("the socket is what keyd.toml says: here, else the installed one") {
+    const support::TempFolder folder;
+    const auto here = folder / "here", installed = folder / "installed", run = folder / "run.sock";
+    std::filesystem::create_directories(here);
+    std::filesystem::create_directories(installed);
+    const auto found = [&] { return found_socket({here, installed}, run); };
+    const auto says = [&] {
+      try {
+        return found().string();
+      } catch (const CommandError& error) {
+        CHECK(error.code == exit_unreachable);
+        return std::string(error.what());
+      }
+    };
+
+    for (const auto& tried : {here / "keyd.toml", installed / "keyd.toml", run}) {
+      CAPTURE(tried);
+      CHECK(contains(says(), tried.string()));  // nothing is there: all that was tried is told
+    }
+    support::write_text(run, "");
+    CHECK(found() == run);
+    support::write_text(installed / "keyd.toml", "[authority]\nadmin = \"/run/other.sock\"\n");
+    CHECK(found() == "/run/other.sock");
+    support::write_text(here / "keyd.toml", "[authority]\nadmin = \"keyd.sock\"\n");
+    CHECK(found() == here / "keyd.sock");
+    support::write_text(here / "keyd.toml", "this is no TOML");
+    CHECK(found() == here / "keyd.sock");  // what ticketctl init writes
+  }
+
+  TEST_CASE("in the folder that init made, no --socket is needed") {
+    const support::TempFolder folder;
+    const auto program = (support::build_root() / "ticketctl/ticketctl").string();
+    REQUIRE(support::run({program, "init", "--dir", folder / "k", "--pool", "web"}).code == 0);
+    const FakeKeyd keyd(folder / "k/keyd.sock", framed(R"({"ok": true, "pools": []})"));
+
+    const auto outcome = support::run(
+        {program, "pools"},
+        {.environment = {{"TICKETCTL_SOCKET", ""}}, .input = {}, .folder = folder / "k"});
+    CHECK_MESSAGE(outcome.code == 0, outcome.output);
+  }
 }
