@@ -38,14 +38,11 @@ std::optional<std::string> tail_of(const Fd& file) {
   return tail;
 }
 
-// The number of the last whole line; 0 when there is none.
-std::uint64_t last_number(std::string_view tail) {
-  if (tail.empty() || tail.back() != '\n') return 0;
+// The last whole line; empty when there is none.
+std::string_view last_line(std::string_view tail) {
+  if (tail.empty()) return {};
   tail.remove_suffix(1);
-  const auto line = tail.substr(tail.rfind('\n') + 1);
-  const auto parsed = json::parse(line, nullptr, false);
-  if (!parsed.is_object() || !parsed.contains("n") || !parsed["n"].is_number_unsigned()) return 0;
-  return parsed["n"].get<std::uint64_t>();
+  return tail.substr(tail.rfind('\n') + 1);
 }
 
 bool write_whole(const Fd& file, std::string_view text) {
@@ -92,14 +89,14 @@ std::string AuditFile::append(const AuditHead& audit) {
   auto tail = tail_of(file);
   if (!tail || !drop_torn_line(file, *tail)) return failure();
 
-  const auto first = audit.count - audit.unwritten.size() + 1;
-  const auto there = std::max(written_, last_number(*tail));
+  // A kill may have come between writing them and forgetting them. By what they
+  // say, not by their numbers: after an older copy of the state those come again.
+  const auto there = std::ranges::find(audit.unwritten, last_line(*tail));
+  const auto first = there == audit.unwritten.end() ? audit.unwritten.begin() : there + 1;
   std::string text;
-  for (std::size_t i = 0; i < audit.unwritten.size(); ++i) {
-    if (first + i > there) text += audit.unwritten[i] + "\n";
-  }
+  std::for_each(first, audit.unwritten.end(),
+                [&text](const std::string& line) { text += line + "\n"; });
   if (!write_whole(file, text) || ::fdatasync(file.get()) != 0) return failure();
-  written_ = audit.count;
   return {};
 }
 

@@ -36,7 +36,6 @@ class AuditFile : public AuditStore {
 
  private:
   std::filesystem::path path_;
-  std::uint64_t written_ = 0;  // by this process
 };
 
 }  // namespace keyd

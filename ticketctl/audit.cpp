@@ -23,6 +23,7 @@ CommandError broken(const std::string& what) { return {exit_no, what}; }
 void follow(AuditChain& chain, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw bad_input(path + ": cannot be read: is it there, and may you read it?");
+  chain.next_file();
   std::string line;
   for (std::uint64_t at = 1; std::getline(file, line); ++at) {
     const auto problem =

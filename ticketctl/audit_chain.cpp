@@ -8,6 +8,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::size_t most_repeated = 4096;  // as many lines may wait in keyd's state
+
 struct Link {
   std::uint64_t number;
   ticket::crypto::Sha256 before;
@@ -27,10 +29,17 @@ std::optional<Link> parse_link(const std::string& line) {
 
 }  // namespace
 
+bool AuditChain::repeats(std::uint64_t number, const ticket::crypto::Sha256& hash) const {
+  if (!beginning_ || number > count_ || count_ - number >= recent_.size()) return false;
+  return recent_[recent_.size() - 1 - static_cast<std::size_t>(count_ - number)] == hash;
+}
+
 std::string AuditChain::add(const std::string& line) {
   const auto link = parse_link(line);
   if (!link) return "it is no line of an audit log";
   const auto hash = ticket::crypto::sha256(ticket::as_bytes(line));
+  if (repeats(link->number, hash)) return {};
+  beginning_ = false;
   if (first_ == 0) {
     if (link->number == 1 && !ticket::all_zero(link->before)) return "line 1 has a line before it";
     first_ = link->number;
@@ -42,6 +51,8 @@ std::string AuditChain::add(const std::string& line) {
   }
   count_ = link->number;
   last_ = hash;
+  recent_.push_back(hash);
+  if (recent_.size() > most_repeated) recent_.pop_front();
   return {};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <istream>
 #include <string>
 
@@ -10,9 +11,12 @@
 
 namespace ticketctl {
 
-// Follows the lines one after another.
+// Follows the lines one after another, through the parts of a rotated log.
 class AuditChain {
  public:
+  // The next lines are another file's. It may begin with lines that end the one
+  // before: keyd was killed after it wrote them there, and does not look back.
+  void next_file() { beginning_ = true; }
   // Empty when the line continues the chain, else what is wrong with it.
   std::string add(const std::string& line);
 
@@ -21,6 +25,10 @@ class AuditChain {
   std::uint64_t first() const { return first_; }  // number of the first line; 0 = none yet
 
  private:
+  bool repeats(std::uint64_t number, const ticket::crypto::Sha256& hash) const;
+
+  bool beginning_ = true;  // no new line of this file yet
+  std::deque<ticket::crypto::Sha256> recent_;
   std::uint64_t first_ = 0, count_ = 0;
   ticket::crypto::Sha256 last_{};
 };

@@ -408,6 +408,11 @@ TEST_SUITE("audit log") {
       CHECK(keyd::AuditFile(path).append(head).empty());
       CHECK(support::read_text(path) == four);
     }
+    // an older copy of the state has lower numbers: its lines are written all the same
+    keyd::AuditHead older;
+    keyd::add_audit_line(older, {{"event", "c"}}, noon);
+    CHECK(keyd::AuditFile(path).append(older).empty());
+    CHECK(support::read_text(path) == four + older.unwritten[0] + "\n");
     CHECK_FALSE(keyd::AuditFile(folder / "none" / "audit.log").append(head).empty());
   }
 }

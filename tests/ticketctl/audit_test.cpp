@@ -70,6 +70,20 @@ TEST_SUITE("audit chain") {
     }
   }
 
+  TEST_CASE("a part of a rotated log may begin with lines that end the part before") {
+    const auto log = lines(6);
+    AuditChain chain;
+    for (std::size_t i = 0; i < 4; ++i) REQUIRE(chain.add(log[i]).empty());
+    chain.next_file();
+    for (std::size_t i = 2; i < 6; ++i) CHECK(chain.add(log[i]).empty());
+    CHECK(chain.count() == 6);
+    CHECK_FALSE(chain.add(log[5]).empty());  // but not in its middle
+    chain.next_file();
+    auto other = log[5];
+    other[other.size() - 3] ^= 1;
+    CHECK_FALSE(chain.add(other).empty());
+  }
+
   TEST_CASE("what is no line of it is said to be none") {
     for (const char* text : {"", "{}", "[1]", "{\"n\": 1}", "{\"n\": 0, \"before\": \"\"}",
                              "{\"n\": -1, \"before\": \"00\"}", "\xff"}) {
