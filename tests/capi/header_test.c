@@ -69,11 +69,35 @@ static void a_ring_without_a_file(void)
     tkt_ring_free(ring);
 }
 
+static void a_pool_of_our_own(void)
+{
+    tkt_ring *ring;
+    tkt_context *logins;
+    tkt_embed_options options = {.size = sizeof options, .pool = "web", .no_thread = 1};
+    tkt_opened opened = {.size = sizeof opened};
+    unsigned char ticket[5 + TKT_SEAL_OVERHEAD], payload[sizeof ticket];
+    size_t size = sizeof ticket, payload_size = sizeof payload;
+
+    expect(tkt_ring_embed(&ring, &options) == TKT_OK, "a pool is embedded");
+    expect(tkt_ring_context(ring, "cookie", "logins", &logins) == TKT_OK, "a context is named");
+    expect(tkt_seal(logins, ticket, &size, "alice", 5, NULL) == TKT_OK, "a ticket is sealed");
+    expect(size == tkt_seal_size(5), "of the size that was told");
+    expect(tkt_open(logins, payload, &payload_size, ticket, size, &opened) == TKT_OK, "it opens");
+    expect(payload_size == 5 && memcmp(payload, "alice", 5) == 0, "to what was sealed");
+    expect(opened.epoch == 1 && opened.renew == 0, "and tells of itself");
+    ticket[size - 1] ^= 1;
+    payload_size = sizeof payload;
+    expect(tkt_open(logins, payload, &payload_size, ticket, size, NULL) == TKT_FORGED, "forged");
+    expect(payload_size == 0, "there is no payload then");
+    tkt_ring_free(ring);
+}
+
 int main(void)
 {
     texts();
     bad_arguments();
     a_ring_without_a_file();
+    a_pool_of_our_own();
     expect(strcmp(tkt_version(), VERSION) == 0, "the version is the build's");
     return failures == 0 ? 0 : 1;
 }
