@@ -115,9 +115,13 @@ class Agent {
       notifier_.alive();
       next_alive_ = now + *notifier_.alive_every();
     }
-    if (!told_ready_ || now < next_status_) return;
-    notifier_.status(agent_summary(session_->look(clock_.now())));
+    if (!notifier_.heard() || !told_ready_ || now < next_status_) return;
     next_status_ = now + status_every;
+    try {
+      notifier_.status(agent_summary(session_->look(clock_.now())));
+    } catch (const std::exception& error) {  // not worth dying for
+      notifier_.status(std::string("cannot look at the rings: ") + error.what());
+    }
   }
 
   void tell_ready() {

@@ -24,7 +24,7 @@ void keep_the_worst(std::vector<MemberReport>& members) {
 }  // namespace
 
 Report Authority::report(Moment now) const {
-  Report report{store_failures_, {}};
+  Report report{store_failures_, now.apart.count(), {}};
   for (const auto& [name, pool] : pools_) {
     PoolState nothing;
     nothing.name = name;

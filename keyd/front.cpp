@@ -68,8 +68,7 @@ FrontSight Front::sight() const {
                    .counts = counts_,
                    .handshaking = strangers_.size(),
                    .long_polls = {},
-                   .started = started_,
-                   .clock_apart = clock_.now().apart};
+                   .started = started_};
   for (const auto& poll : long_polls_) ++sight.long_polls[poll.member.pool];
   return sight;
 }

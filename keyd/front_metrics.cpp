@@ -33,8 +33,8 @@ void write_process(Exposition& out, const FrontSight& sight) {
   out.gauge("keyd_start_time_seconds", "When keyd was started, Unix time.");
   out.add(sight.started.time_since_epoch().count());
   out.gauge("keyd_clock_apart_seconds",
-            "How far the wall clock was set since keyd started; rotation goes by boot time.");
-  out.add(sight.clock_apart.count());
+            "How far the wall clock is from the time that rotation goes by.");
+  out.add(sight.report.clock_apart);
   out.counter("keyd_store_failures_total", "Times that the state could not be stored.");
   out.add(sight.report.store_failures);
 }

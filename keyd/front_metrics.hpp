@@ -75,7 +75,6 @@ struct FrontSight {
   std::uint64_t handshaking = 0;                    // of counts.open
   std::map<std::string, std::uint64_t> long_polls;  // held, by pool
   ticket::sys_seconds started;
-  ticket::seconds clock_apart{0};
 };
 
 std::string write_front_metrics(const FrontSight& sight);

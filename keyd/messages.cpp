@@ -29,7 +29,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberReport, number, name, applied, last_see
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AlarmReport, kind, text)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolReport, name, generation, issued_at, not_after, epochs,
                                    enrolled, seen, current, oldest_applied, members, alarms)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, store_failures, pools)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, store_failures, clock_apart, pools)
 void to_json(Json&, const Stop&) {}
 void from_json(const Json&, Stop&) {}
 

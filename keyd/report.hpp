@@ -50,6 +50,7 @@ struct PoolReport {
 
 struct Report {
   std::uint64_t store_failures = 0;  // since keyd was started
+  std::int64_t clock_apart = 0;      // seconds, wall clock minus the time that rotation goes by
   std::vector<PoolReport> pools;
   bool operator==(const Report&) const = default;
 };

@@ -388,4 +388,28 @@ TEST_SUITE("those who watch") {
     CHECK(value(families, "ticket_sealed_total", "{pool=\"web\"}") == 1);
     CHECK(value(families, "ticket_refused_total", "{pool=\"web\",reason=\"forged\"}") == 1);
   }
+
+  TEST_CASE("CAP_IPC_LOCK locks all memory whatever the limit, and without it keyd says so") {
+    const auto may = support::run(
+        {"prlimit", "--memlock=65536:65536", "setpriv", "--bounding-set", "-ipc_lock", "true"});
+    if (::getuid() != 0 || may.code != 0) return;  // root alone can tell the two apart
+    const auto locked = [](std::vector<std::string> confine) {
+      const Folder folder;
+      folder.configure("");
+      std::vector<std::string> argv{"prlimit", "--memlock=65536:65536"};
+      argv.insert(argv.end(), confine.begin(), confine.end());
+      argv.insert(argv.end(), {(support::build_root() / "keyd/keyd").string(), "authority",
+                               "--config", (folder / "keyd.toml").string()});
+      Process keyd(argv);
+      REQUIRE(support::wait_until(
+          [&] { return keyd.output().find("ready: listening on") != std::string::npos; }, 20s));
+      const auto status = support::read_text("/proc/" + std::to_string(keyd.pid()) + "/status");
+      const auto kibibytes = std::stol(status.substr(status.find("VmLck:") + 6));
+      const bool warned = keyd.output().find("of memory can be locked") != std::string::npos;
+      CHECK(warned == (kibibytes < 1024));
+      return kibibytes;
+    };
+    CHECK(locked({}) > 1024);
+    CHECK(locked({"setpriv", "--bounding-set", "-ipc_lock"}) < 1024);
+  }
 }
