@@ -10,7 +10,7 @@ FUZZ_TARGET(data, size) {
   static const std::vector<keyd::PoolRules> no_rules{{"web", {}}};
   // A CA whose key nobody has kept.
   static const keyd::EnrolmentRules rules{"", &no_rules, {}};
-  const keyd::Enrol request{1,          "web",           body->chain,        body->sealing_key,
+  const keyd::Enrol request{1,          "web",           body->chain,       body->sealing_key,
                             body->time, body->signature, "192.0.2.1 port 1"};
   const auto checked =
       keyd::check_enrolment(request, rules, ticket::sys_seconds(ticket::seconds(1'790'000'000)));

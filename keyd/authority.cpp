@@ -8,8 +8,8 @@
 #include "authority_draft.hpp"
 #include "enrolment.hpp"
 #include "feed/bundle.hpp"
-#include "ring/generation.hpp"
 #include "log.hpp"
+#include "ring/generation.hpp"
 #include "wire/layout.hpp"
 
 namespace keyd {

@@ -28,8 +28,7 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
 
 namespace {
 
-constexpr std::size_t most_strangers = 512;  // the oldest is closed for one more
-constexpr auto report_every = 15s;           // "seen in the last minute", with room to spare
+constexpr auto report_every = 15s;  // "seen in the last minute", with room to spare
 constexpr std::size_t most_in_one_report = 1000;
 constexpr auto last_answers = 300ms;  // what a stopping front still waits for
 
@@ -112,16 +111,21 @@ asio::awaitable<void> Front::accept(tcp::acceptor& acceptor) {
   }
 }
 
-Front::Strangers::iterator Front::admit(std::function<void()> close) {
-  // Those closed stand in front, until their coroutines have run to their ends.
-  const auto oldest = std::ranges::find(strangers_, false, &Stranger::closed);
-  const auto closed = static_cast<std::size_t>(std::distance(strangers_.begin(), oldest));
-  if (strangers_.size() - closed >= most_strangers) {
-    counts_.refuse(RefusedConnection::crowded);
-    oldest->closed = true;
-    oldest->close();
-  }
-  return strangers_.insert(strangers_.end(), {std::move(close)});
+Crowd::Place Front::admit(std::function<void()> close) {
+  if (strangers_.full()) counts_.refuse(RefusedConnection::crowded);
+  return strangers_.admit(std::move(close));
+}
+
+Crowd::Place Front::enter(const std::string& certificate, std::function<void()> close) {
+  auto& visits = visits_.try_emplace(certificate, most_of_one).first->second;
+  if (visits.full()) counts_.refuse(RefusedConnection::many);
+  return visits.admit(std::move(close));
+}
+
+void Front::leave(const std::string& certificate, Crowd::Place visit) {
+  const auto visits = visits_.find(certificate);
+  visits->second.leave(visit);
+  if (visits->second.size() == 0) visits_.erase(visits);
 }
 
 Front::LongPolls::iterator Front::hold(LongPoll poll) {

@@ -8,9 +8,11 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <list>
+#include <map>
 #include <memory>
 
 #include "base/clock.hpp"
+#include "crowd.hpp"
 #include "front_metrics.hpp"
 #include "peer.hpp"
 #include "status_listener.hpp"
@@ -28,17 +30,15 @@ struct FrontConfig {
 // One thread: that of the event loop.
 class Front {
  public:
-  struct Stranger {
-    std::function<void()> close;
-    bool closed = false;  // but its coroutine has not ended yet
-  };
-  using Strangers = std::list<Stranger>;
   struct LongPoll {
     Seen member;
     std::uint64_t after;  // it waits for a generation above this
     boost::asio::steady_timer* wake;
   };
   using LongPolls = std::list<LongPoll>;
+
+  static constexpr std::size_t most_strangers = 512;
+  static constexpr std::size_t most_of_one = 16;  // connections with one certificate
 
   explicit Front(boost::asio::io_context& context);
 
@@ -61,8 +61,11 @@ class Front {
 
   // Connections that have not shown an accepted certificate: few, the oldest
   // closed first, by the function given here.
-  Strangers::iterator admit(std::function<void()> close);
-  void proven(Strangers::iterator stranger) { strangers_.erase(stranger); }
+  Crowd::Place admit(std::function<void()> close);
+  void proven(Crowd::Place stranger) { strangers_.leave(stranger); }
+  // Connections of one certificate, by its fingerprint: fewer still.
+  Crowd::Place enter(const std::string& certificate, std::function<void()> close);
+  void leave(const std::string& certificate, Crowd::Place visit);
 
   // Members that wait for a pool's next generation: woken by changed(), and
   // reported as seen as long as they wait.
@@ -83,7 +86,8 @@ class Front {
   Setup setup_;
   std::shared_ptr<const FrontConfig> config_;
   std::list<boost::asio::ip::tcp::acceptor> acceptors_;
-  Strangers strangers_;
+  Crowd strangers_{most_strangers};
+  std::map<std::string, Crowd> visits_;  // by certificate; none of them is empty
   LongPolls long_polls_;
   FrontCounts counts_;
   Report report_;

@@ -8,7 +8,7 @@
 namespace keyd {
 
 const char* to_text(RefusedConnection reason) {
-  constexpr const char* texts[] = {"certificate", "tls", "left", "timeout", "crowded"};
+  constexpr const char* texts[] = {"certificate", "tls", "left", "timeout", "crowded", "many"};
   return texts[static_cast<std::size_t>(reason)];
 }
 

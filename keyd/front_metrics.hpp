@@ -17,6 +17,7 @@ enum class RefusedConnection {
   left,         // the peer went away during the handshake
   timeout,      // it took too long for its handshake
   crowded,      // the oldest of too many without a certificate
+  many,         // the oldest of too many with one certificate
   count_
 };
 

@@ -92,6 +92,19 @@ class Session : public std::enable_shared_from_this<Session> {
   void identify_again();
   std::vector<Certificate> chain();
 
+  // Among the connections of its certificate, as long as it lives.
+  class Visit {
+   public:
+    explicit Visit(Session& session);
+    ~Visit() { front_.leave(certificate_, place_); }
+    Visit(const Visit&) = delete;
+
+   private:
+    Front& front_;
+    std::string certificate_;
+    Crowd::Place place_;
+  };
+
   Front& front_;
   std::shared_ptr<const FrontConfig> config_;
   std::string address_;
@@ -115,6 +128,7 @@ std::string Session::text_of(const tcp::socket& socket) {
 
 asio::awaitable<void> Session::run() {
   if (!co_await handshake()) co_return;
+  const Visit visit(*this);
   for (bool alive = true; alive;) {
     const auto request = co_await read();
     if (!request) break;
@@ -122,6 +136,18 @@ asio::awaitable<void> Session::run() {
     alive = co_await write(made, request->keep_alive()) && request->keep_alive();
   }
   co_await say_goodbye();
+}
+
+Session::Visit::Visit(Session& session) : front_(session.front_) {
+  auto* const leaf = SSL_get0_peer_certificate(session.stream_.native_handle());
+  certificate_ = ticket::crypto::fingerprint(leaf);
+  place_ = front_.enter(certificate_, [&session] {
+    session.log_stranger("many",
+                         session.address_ + " closed, the oldest of too many connections of " +
+                             describe(SSL_get0_peer_certificate(session.stream_.native_handle())));
+    session.stream_.next_layer().close();
+    session.wake_.cancel();
+  });
 }
 
 asio::awaitable<bool> Session::handshake() {

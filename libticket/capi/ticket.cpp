@@ -12,8 +12,8 @@
 #include "capi/door.hpp"
 #include "capi/handle.hpp"
 #include "ring/embedded.hpp"
-#include "wire/layout.hpp"
 #include "ring/ring_state.hpp"
+#include "wire/layout.hpp"
 
 namespace ticket::capi {
 namespace {

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import bench_attack
 import bench_burn
 import build
 import steps
@@ -27,6 +28,10 @@ figures = {
     "full_tls13_vs_builtin": (1.0, "x", "server time of a full TLS 1.3 handshake"),
     "burn_to_last_agent_ms": (1000, "ms", "an order to burn reaches the last of 200 agents"),
     "revoke_to_last_agent_ms": (1000, "ms", "an order to revoke tickets does"),
+    "keyd_idle_cpu_percent": (0.5, "%", "of a core, keyd with three members that wait"),
+    "fetch_median_under_attack_ms": (None, "ms", "connect, bundle and wrap, under attack"),
+    "fetch_p99_under_attack_ms": (100, "ms", "the same, 99 of 100"),
+    "keyd_under_attack_mib": (128, "MiB", "keyd's memory meanwhile"),
 }
 
 
@@ -36,13 +41,16 @@ def measure():
     build.kinds["plain"] = (*build.kinds["plain"][:2],
                             ["-Dbench=true", "-Dtests=false", "-Dbuildtype=release"])
     with steps.Step("build the benchmarks"):
-        where = build.build("plain", ["bench/ticket-bench", "keyd/keyd", "ticketctl/ticketctl"])
+        where = build.build("plain", ["bench/ticket-bench", "keyd/keyd", "ticketctl/ticketctl",
+                                      "examples/ticket-example-server"])
     done = subprocess.run([where / "bench/ticket-bench"], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise steps.Failed("the benchmark failed")
     measured = json.loads(done.stdout)
     with steps.Step(f"order {bench_burn.agents} agents about"):
         measured.update(bench_burn.measure(where))
+    with steps.Step("look at keyd idle, then under attack"):
+        measured.update(bench_attack.measure())
     return measured
 
 
