@@ -152,6 +152,30 @@ TEST_SUITE("openssl: contexts") {
         });
   }
 
+  TEST_CASE("promise 6: two hosts that share a context by mistake are still kept apart by name") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(3));
+      const tkt_openssl_options shared{.size = 0, .context = "shared"};
+      const auto open_to_all = attached("a.test", server, shared);
+      const auto demanding = attached("b.test", server, shared, true);
+      switch_by_name(open_to_all.get(), Switch::servername,
+                     {{"a.test", open_to_all.get()}, {"b.test", demanding.get()}});
+      const auto first =
+          connect(open_to_all.get(), {.version = version, .name = "a.test", .certificate = false});
+      REQUIRE(first.session);
+
+      const auto crossed = connect(open_to_all.get(), {.version = version,
+                                                       .name = "b.test",
+                                                       .session = first.session.get(),
+                                                       .certificate = false});
+      CHECK_FALSE(crossed.resumed);
+      CHECK_FALSE(crossed.completed);  // a full handshake lacks the certificate too
+    }
+  }
+
   TEST_CASE("promise 6: a session without a client certificate resumes nowhere that demands one") {
     for (const int version : both_versions) {
       CAPTURE(version_name(version));

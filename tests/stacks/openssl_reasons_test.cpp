@@ -228,6 +228,29 @@ TEST_SUITE("openssl: reasons") {
     }
   }
 
+  TEST_CASE("a ticket that tells no minter holds for the name that OpenSSL wrote into it") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(3));
+    const auto context = attached("a.test", server);
+    // another server of the pool that seals under our keys, but without attribution
+    const auto plain = server_context("a.test");
+    auto key = stek(1, "default");
+    SSL_CTX_set_tlsext_ticket_keys(plain.get(), key.data(), key.size());
+    switch_by_name(plain.get(), Switch::servername, {{"a.test", plain.get()}});
+    const auto session = connect(plain.get(), {.version = TLS1_2_VERSION});
+
+    const auto same =
+        connect(context.get(), {.version = TLS1_2_VERSION, .session = session.session.get()});
+    const auto other =
+        connect(context.get(),
+                {.version = TLS1_2_VERSION, .name = "b.test", .session = session.session.get()});
+    CHECK(same.resumed);
+    CHECK(other.completed);
+    CHECK_FALSE(other.resumed);
+    CHECK(other.info.reason == TKT_NAME);
+  }
+
   TEST_CASE("promise 18: thousands of altered, foreign and random tickets resume nothing") {
     Clock clock;
     Server server("one", 1, clock);

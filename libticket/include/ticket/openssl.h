@@ -76,7 +76,8 @@ typedef enum {
     TKT_SAME_NAME = 0,    /* a ticket resumes only under the server name it was made for */
     TKT_SAME_CONTEXT = 1, /* TLS 1.3: under any name of its context; TLS 1.2: the same name
                              (RFC 6066, section 3) */
-    TKT_ANY_NAME = 2      /* TLS 1.2 too: only for closed fleets */
+    TKT_ANY_NAME = 2      /* TLS 1.2 too: only for closed fleets, and only where hosts that
+                             demand a client certificate have a context of their own */
 } tkt_openssl_binding;
 
 typedef struct {
