@@ -72,7 +72,8 @@ SecretBytes decrypt(const TicketParts& parts, const Key& key) {
       EVP_DecryptFinal_ex(cipher.get(), out + size, &last) != 1) {
     return {};
   }
-  return SecretBytes::copy_of(state.expose().first(static_cast<std::size_t>(size + last)));
+  return SecretBytes::copy_of(
+      state.expose().first(static_cast<std::size_t>(size) + static_cast<std::size_t>(last)));
 }
 
 SessionPtr parse_state(const SecretBytes& state) {

@@ -168,7 +168,9 @@ TEST_SUITE("metrics") {
       sight.pools.resize(1);
       sight.pools[0].ring = keyd::look_at_ring(folder / "web.ring", noon + moment.after);
       const auto families = read_exposition(keyd::write_agent_metrics(sight, noon + moment.after));
-      for (const auto& [labels, value] : families.at("ticket_ring_state").samples) {
+      for (const auto& sample : families.at("ticket_ring_state").samples) {
+        const auto& labels = sample.first;
+        const auto value = sample.second;
         CAPTURE(labels);
         CHECK(value == (labels == std::string("{pool=\"web\",state=\"") + moment.state + "\"}"));
       }
