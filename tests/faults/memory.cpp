@@ -43,8 +43,7 @@ void search_range(int memory, std::uint64_t from, std::uint64_t to, const Needle
 
 Hits sorted(Hits hits) {
   std::ranges::sort(hits);
-  const auto doubles = std::ranges::unique(hits);
-  hits.erase(doubles.begin(), doubles.end());
+  hits.erase(std::unique(hits.begin(), hits.end()), hits.end());
   return hits;
 }
 
