@@ -190,7 +190,8 @@ TEST_SUITE("crashes") {
     REQUIRE(says(keyd, "ready: listening"));
     REQUIRE(support::wait_until(
         [&] { return folder.state()->pool("web")->generation > ledger.generation(); }, 10s));
-    for (const auto& epoch : folder.state()->pool("web")->epochs) {
+    const auto state = folder.state();
+    for (const auto& epoch : state->pool("web")->epochs) {
       CHECK((epoch.number <= last - 2 || epoch.number > last));
     }
     CHECK_MESSAGE(support::wait_until(
