@@ -104,7 +104,9 @@ TEST_SUITE("hostile") {
             " descriptors; ", counts.dump());
 
     CHECK(served >= 20);
+#ifndef TICKET_SANITIZED  // which has memory of its own
     CHECK(most < 128 * 1024);
+#endif
     CHECK(most_descriptors < 800);  // 512 strangers, 16 of each certificate
     CHECK(support::wait_until([&] { return descriptors(keyd[1]) <= before + 2; }, 20s));
     CHECK(counts.at("dribble closed by keyd") > 1000);
