@@ -26,8 +26,9 @@ namespace {
 
 constexpr std::uint64_t body_limit = 4 << 20;
 constexpr std::uint32_t header_limit = 16 << 10;
-constexpr auto connect_timeout = 10s;   // TCP and TLS, each server
-constexpr auto exchange_timeout = 15s;  // beyond what the server may hold the answer back
+constexpr std::size_t piece = 64 << 10;  // of a body, as it is read
+constexpr auto connect_timeout = 10s;    // TCP and TLS, each server
+constexpr auto exchange_timeout = 15s;   // beyond what the server may hold the answer back
 
 std::string to_text(const Address& address) {
   const bool brackets = address.host.find(':') != std::string::npos;
@@ -67,7 +68,7 @@ struct AgentClient::Connection {
   SSL* session() { return stream.native_handle(); }
 
   beast::ssl_stream<beast::tcp_stream> stream;
-  beast::flat_buffer buffer;
+  beast::flat_buffer buffer{header_limit + piece};
 };
 
 AgentClient::AgentClient(asio::any_io_executor executor, const ticket::Clock& clock,

@@ -109,7 +109,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<const FrontConfig> config_;
   std::string address_;
   asio::ssl::stream<beast::tcp_stream> stream_;
-  beast::flat_buffer buffer_;
+  // of this size at most: nothing else ends a chunk's head that goes on for ever
+  beast::flat_buffer buffer_{largest_head + largest_body};
   asio::steady_timer wake_;
   unsigned waits_ = 0;   // tells this wait's end from an earlier one's
   std::string refused_;  // why the certificate was not accepted
@@ -200,7 +201,7 @@ asio::awaitable<std::optional<Request>> Session::read() {
     ++front_.counts().requests;
     co_return parser.release();
   }
-  if (error == http::error::body_limit) {
+  if (error == http::error::body_limit || error == http::error::buffer_overflow) {
     co_await write(refuse(RefusedRequest::too_large, 413, "a body has at most 64 KiB"), false);
   } else if (error == http::error::header_limit) {
     co_await write(refuse(RefusedRequest::too_large, 431, "a head has at most 8 KiB"), false);

@@ -104,7 +104,7 @@ void StatusListener::Room::admit(tcp::socket socket) {
 
 asio::awaitable<void> StatusListener::Room::serve(std::shared_ptr<Room> self,
                                                   Connections::iterator stream) {
-  beast::flat_buffer buffer;
+  beast::flat_buffer buffer{2 * largest_head};
   http::request_parser<http::empty_body> parser;
   parser.header_limit(largest_head);
   parser.body_limit(0);

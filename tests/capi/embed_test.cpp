@@ -5,6 +5,7 @@
 #include <ticket/ticket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -60,7 +61,7 @@ void send_bytes(int to, const void* bytes, std::size_t size) {
 }
 
 void serve(int orders, const char* path) {
-  bool writes = false;
+  std::atomic<bool> writes{false};  // said on the pool's own thread
   tkt_embed_options options = embed_options();
   options.no_thread = 0;
   options.ring_path = path;
@@ -68,7 +69,8 @@ void serve(int orders, const char* path) {
   options.lifetime = 30;
   options.log_user = &writes;
   options.log = [](void* user, tkt_log_level, const char* text) {
-    if (std::strstr(text, "makes the keys") != nullptr) *static_cast<bool*>(user) = true;
+    if (std::strstr(text, "makes the keys") != nullptr)
+      *static_cast<std::atomic<bool>*>(user) = true;
   };
   tkt_ring* ring = nullptr;
   if (tkt_ring_embed(&ring, &options) != TKT_OK) _exit(2);

@@ -112,6 +112,7 @@ TEST_SUITE("hostile") {
     CHECK(counts.at("dribble closed by keyd") > 1000);
     CHECK(counts.at("wrong certificate closed by keyd") > 0);
     CHECK(counts.at("hold a poll closed by keyd") > 100);
+    CHECK(counts.at("endless chunk closed by keyd") > 0);
     for (const char* answer :
          {"answered 400", "answered 403", "answered 404", "answered 413", "answered 431"}) {
       CAPTURE(answer);

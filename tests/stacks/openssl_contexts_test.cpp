@@ -176,6 +176,37 @@ TEST_SUITE("openssl: contexts") {
     }
   }
 
+  TEST_CASE("promise 6: nor does the certificate that one of them demands get lost") {
+    for (const auto binding : {TKT_SAME_CONTEXT, TKT_ANY_NAME}) {
+      for (const int version : both_versions) {
+        CAPTURE(to_text(binding));
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        const tkt_openssl_options shared{.size = 0, .context = "shared", .binding = binding};
+        const auto open_to_all = attached("a.test", server, shared);
+        const auto demanding = attached("b.test", server, shared, true);
+        switch_by_name(open_to_all.get(), Switch::servername_kept,
+                       {{"a.test", open_to_all.get()}, {"b.test", demanding.get()}});
+        const auto first = connect(open_to_all.get(),
+                                   {.version = version, .name = "a.test", .certificate = false});
+        REQUIRE(first.session);
+
+        const auto crossed = connect(open_to_all.get(), {.version = version,
+                                                         .name = "b.test",
+                                                         .session = first.session.get(),
+                                                         .certificate = false});
+        CHECK_FALSE(crossed.completed);
+        const auto same = connect(open_to_all.get(), {.version = version,
+                                                      .name = "a.test",
+                                                      .session = first.session.get(),
+                                                      .certificate = false});
+        CHECK(same.resumed);
+      }
+    }
+  }
+
   TEST_CASE("promise 6: a session without a client certificate resumes nowhere that demands one") {
     for (const int version : both_versions) {
       CAPTURE(version_name(version));

@@ -151,6 +151,21 @@ class Attack:
             finally:
                 writer.close()
 
+    async def endless_chunk(self):
+        """A chunk whose head never ends."""
+        reader, writer = await self.open(self.second)
+        try:
+            writer.write(b"PUT /v1/pools/" + self.pool.encode() + b"/members/self HTTP/1.1\r\n"
+                         b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n1;x=")
+            while self.going_on():
+                writer.write(b"a" * 65536)
+                await asyncio.wait_for(writer.drain(), 5)
+                await asyncio.sleep(0)
+                if reader.at_eof():
+                    raise EOFError
+        finally:
+            writer.transport.abort()
+
     async def show_wrong_certificate(self):
         reader, writer = await self.open(self.stranger)
         try:
@@ -165,7 +180,7 @@ class Attack:
         ways = [("dribble", self.dribble, dribblers), ("half-open TLS", self.half_open, 100),
                 ("dribble as a member", self.dribble_as_member, 30),
                 ("never read", self.never_read, 10), ("hold a poll", self.hold_poll, 200),
-                ("nonsense", self.nonsense, 2),
+                ("nonsense", self.nonsense, 2), ("endless chunk", self.endless_chunk, 2),
                 ("wrong certificate", self.show_wrong_certificate, 2)]
         await self.nonsense()  # once in peace, so that all of it is heard
         await asyncio.gather(*(self.again_and_again(name, once)

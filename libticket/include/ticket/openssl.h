@@ -27,7 +27,8 @@
  * taken at every TLS 1.3 resumption. TLS 1.2 seals nothing when it resumes, so
  * there a connection gets a new ticket, and the look, only if its name has no row
  * (and `choose` is not used) while SSL_CTXs with other contexts are attached in
- * this process. Left to the application, in TLS 1.2: that `names` and `choose`
+ * this process, or with TKT_ANY_NAME, where no name keeps apart two hosts of one
+ * context. Left to the application, in TLS 1.2: that `names` and `choose`
  * tell the truth, and that its servername callback turns off no tickets.
  * (With TKT_ANY_NAME, SSL_get_servername() of a TLS 1.2 resumption tells the
  * ticket's name, not the client's: the connection stays where that name leads.)
@@ -76,8 +77,9 @@ typedef enum {
     TKT_SAME_NAME = 0,    /* a ticket resumes only under the server name it was made for */
     TKT_SAME_CONTEXT = 1, /* TLS 1.3: under any name of its context; TLS 1.2: the same name
                              (RFC 6066, section 3) */
-    TKT_ANY_NAME = 2      /* TLS 1.2 too: only for closed fleets, and only where hosts that
-                             demand a client certificate have a context of their own */
+    TKT_ANY_NAME = 2      /* TLS 1.2 too: only for closed fleets. Hosts that demand a client
+                             certificate are best given a context of their own: a handshake
+                             that comes to them with a session without one ends */
 } tkt_openssl_binding;
 
 typedef struct {

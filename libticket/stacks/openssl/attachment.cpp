@@ -173,4 +173,8 @@ bool may_yet_switch(const SSL* ssl, const Note& note, const Context& context) {
   return context.fallback && SSL_get_SSL_CTX(ssl) == note.first && attachments().differ();
 }
 
+bool may_yet_demand(const SSL* ssl, const Note& note, const Attachment& attachment) {
+  return attachment.binding() == TKT_ANY_NAME && SSL_get_SSL_CTX(ssl) == note.first;
+}
+
 }  // namespace ticket::openssl

@@ -102,4 +102,8 @@ const Attachment* settled(const SSL* ssl, const Note& note);
 // SSL_CTX of another context than the one it has now. See tkt_openssl_attach.
 bool may_yet_switch(const SSL* ssl, const Note& note, const Context& context);
 
+// True while a connection may yet be switched to a host that shares the context but
+// demands a client certificate, and no name keeps the two apart.
+bool may_yet_demand(const SSL* ssl, const Note& note, const Attachment& attachment);
+
 }  // namespace ticket::openssl

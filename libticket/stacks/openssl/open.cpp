@@ -178,7 +178,8 @@ int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
   const Context* context = find_context(ssl, *attachment, *note);
   if (context == nullptr) return 0;
   remember_context(*note, *context);
-  const bool must_look = may_yet_switch(ssl, *note, *context);
+  const bool must_look = may_yet_switch(ssl, *note, *context) ||
+                         (!is_tls13(ssl) && may_yet_demand(ssl, *note, *attachment));
   if (must_look && is_tls13(ssl) && !seals_in_tls13(ssl)) {
     refuse(offer, TKT_CONTEXT);
     return 0;
