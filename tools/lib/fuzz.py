@@ -1,4 +1,5 @@
-"""Runs the fuzz targets, each for a number of seconds, on its corpus in fuzz/corpus/.
+"""Runs the fuzz targets, each for a number of seconds or of executions, whichever
+comes first, on its corpus in fuzz/corpus/.
 
 New inputs go to build-fuzz/corpus/; a finding is left there as a file, named, and
 the exit status is 1."""
@@ -17,14 +18,14 @@ build.kinds["fuzz"] = ("clang-14", "clang++-14",
                         "-Dtests=false", build.no_function])
 
 
-def run(where, name, seconds):
+def run(where, name, seconds, runs):
     """Runs one target; (name, executions, what it says when it failed)."""
     corpus = where / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
     seeds = build.root / "fuzz/corpus" / name
     seeds.mkdir(parents=True, exist_ok=True)
     done = subprocess.run([where / "fuzz" / f"{name}_fuzz", f"-max_total_time={seconds}",
-                           "-max_len=8192", "-print_final_stats=1",
+                           f"-runs={runs}", "-max_len=8192", "-print_final_stats=1",
                            f"-artifact_prefix={corpus}/finding-", corpus, seeds],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -33,15 +34,16 @@ def run(where, name, seconds):
     return name, int(executed[1]) if executed else 0, said
 
 
-def fuzz(seconds, wanted=()):
+def fuzz(seconds, wanted=(), runs=-1):
     """Builds and runs; raises steps.Failed with the findings."""
     names = sorted(p.name.removesuffix("_fuzz.cpp") for p in (build.root / "fuzz").glob("*_fuzz.cpp"))
     names = [name for name in names if not wanted or name in wanted]
     where = build.build("fuzz", [f"fuzz/{name}_fuzz" for name in names])
     findings = []
     with ThreadPoolExecutor(2) as pool:
-        for name, executed, said in pool.map(lambda name: run(where, name, seconds), names):
-            print(f"       {name:<24} {executed:12,} executions  {'FINDING' if said else 'clean'}")
+        for name, executed, said in pool.map(lambda name: run(where, name, seconds, runs), names):
+            print(f"       {name:<24} {executed:12,} executions  {'FINDING' if said else 'clean'}",
+                  flush=True)
             if said:
                 findings.append(f"{name}:\n{said}")
     if findings:
@@ -53,11 +55,12 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="Example: tools/fuzz 60 parse_manifest")
     parser.add_argument("seconds", type=int, help="for each target")
+    parser.add_argument("--runs", type=int, default=-1, help="at most so many executions of each")
     parser.add_argument("target", nargs="*", help="names; all when none is given")
     arguments = parser.parse_args()
     try:
         with steps.Step(f"fuzz: {arguments.seconds} s a target"):
-            fuzz(arguments.seconds, arguments.target)
+            fuzz(arguments.seconds, arguments.target, arguments.runs)
     except steps.Failed as failure:
         sys.exit(str(failure))
 
