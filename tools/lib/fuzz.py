@@ -57,7 +57,7 @@ def main():
     parser.add_argument("seconds", type=int, help="for each target")
     parser.add_argument("--runs", type=int, default=-1, help="at most so many executions of each")
     parser.add_argument("target", nargs="*", help="names; all when none is given")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     try:
         with steps.Step(f"fuzz: {arguments.seconds} s a target"):
             fuzz(arguments.seconds, arguments.target, arguments.runs)
