@@ -1,6 +1,6 @@
 """A pool of servers on this machine: CA, keyd, and one agent and one TLS server per host.
 
-    tools/fleet up --dir DIR [--servers N] [--rotate-every 5s] [--lifetime 60s]
+    tools/fleet up --dir DIR [--servers N] [--nginx N] [--rotate-every 5s] [--lifetime 60s]
     tools/fleet status --dir DIR
     tools/fleet kill keyd --dir DIR       SIGKILL; any of keyd, agent1, server1, ...
     tools/fleet start keyd --dir DIR
@@ -49,15 +49,19 @@ class Fleet:
 
     # -- what callers ask for ------------------------------------------------
 
-    def up(self, servers, policy):
-        """Makes and starts everything; returns once all servers share a sealing key."""
+    def up(self, servers, policy, nginx=0):
+        """Makes and starts everything; returns once all servers share a sealing key.
+
+        Hosts are numbered through: the example servers first, then nginx."""
         if (self.dir / "fleet.json").exists():
             raise Trouble(f"{self.dir} holds a fleet already: tools/fleet down --dir {self.dir}")
-        for needed in ("ticketctl/ticketctl", "keyd/keyd", "examples/ticket-example-server"):
+        needs = ["ticketctl/ticketctl", "keyd/keyd", "examples/ticket-example-server"]
+        for needed in needs + ["plugins/nginx/ngx_http_ticket_module.so"] * bool(nginx):
             if not (self.binaries / needed).exists():
                 raise Trouble(f"{self.binaries / needed} is missing: run tools/build")
         self.clear()
-        hosts = range(1, servers + 1)
+        hosts = range(1, servers + nginx + 1)
+        kinds = {host: "custom" if host <= servers else "nginx" for host in hosts}
         address = f"127.0.0.1:{unused_port()}"
         make_web_certificates(self.dir)
         self.make_authority(address, policy)
@@ -66,7 +70,8 @@ class Fleet:
         for host in hosts:
             processes[f"agent{host}"] = self.make_agent(host, address)
         for host in hosts:
-            processes[f"server{host}"] = self.server_command(host)
+            make = {"custom": self.server_command, "nginx": self.make_nginx}[kinds[host]]
+            processes[f"server{host}"] = make(host)
         self.write_state({name: {"argv": argv, "pid": 0, "began": 0}
                           for name, argv in processes.items()})
 
@@ -82,7 +87,8 @@ class Fleet:
                       "the server to listen", f"server{host}")
         self.wait(lambda: self.share_a_key(hosts), 70, "all servers to seal with one key", "keyd")
         write_whole(self.dir / "endpoints",
-                    "".join(f"server{host} {self.address(host)} custom {','.join(vhosts)}\n"
+                    "".join(f"server{host} {self.address(host)} {kinds[host]}"
+                            f" {','.join(vhosts)}\n"
                             for host in hosts))
 
     def clear(self):
@@ -101,7 +107,7 @@ class Fleet:
             process = known(processes, name)
             if alive(process):
                 raise Trouble(f"{name} is running")
-            if name.startswith("server"):
+            if name.startswith("server") and "--port-file" in process["argv"]:
                 self.port_file(name[len("server"):]).unlink(missing_ok=True)
             with open(self.dir / f"log/{name}.log", "ab") as log:
                 # Its own session: a Ctrl-C is for the fleet, which then stops it.
@@ -186,6 +192,53 @@ class Fleet:
             context = name.removesuffix(".test")
             argv += ["--host", f"{name}={certificate},{key},{context}{client_ca}"]
         return argv
+
+    def make_nginx(self, host):
+        """Debian's nginx with the module, two workers; the port is known beforehand."""
+        there = self.dir / f"hosts/host{host}"
+        (there / "temp").mkdir()
+        port = unused_port()
+        (there / "nginx.conf").write_text(self.nginx_config(there, port, self.ring(host)))
+        write_whole(self.port_file(host), f"127.0.0.1:{port}\n")
+        return ["/usr/sbin/nginx", "-p", str(there), "-c", str(there / "nginx.conf"),
+                "-e", "stderr", "-g", "daemon off;"]
+
+    def nginx_config(self, there, port, ring):
+        folders = "".join(f"    {kind}_temp_path {there}/temp/{kind};\n"
+                          for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        servers = ""
+        for name in vhosts:
+            verify = (f"        ssl_client_certificate {self.dir}/ca.pem;\n"
+                      "        ssl_verify_client on;\n") if name == "secure.test" else ""
+            servers += f"""
+    server {{
+        listen 127.0.0.1:{port} ssl http2;
+        server_name {name};
+        ssl_certificate {self.dir}/web/{name}.crt;
+        ssl_certificate_key {self.dir}/web/{name}.key;
+{verify}        ticket_context {name.removesuffix(".test")};
+        location / {{
+            return 200 "$ssl_server_name $ssl_protocol $ticket_status epoch $ticket_epoch\\n";
+        }}
+        location /trace {{
+            ticket_trace on;
+        }}
+    }}
+"""
+        return f"""# of tools/fleet
+load_module {self.binaries}/plugins/nginx/ngx_http_ticket_module.so;
+{"user root;" if os.geteuid() == 0 else ""}
+worker_processes 2;
+pid {there}/nginx.pid;
+error_log stderr notice;
+events {{ }}
+http {{
+    access_log off;
+{folders}    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_early_data on;
+    ticket_ring {ring};
+{servers}}}
+"""
 
     def ring(self, host):
         return self.dir / f"hosts/host{host}/{pool}.ring"
@@ -334,6 +387,10 @@ def count(text):
     return int(text)
 
 
+def count_or_none(text):
+    return 0 if text == "0" else count(text)
+
+
 def policy(rotate_every, lifetime, publish_ahead=None, stretch=None, lineage=None):
     """A pool's policy in keyd's words, with defaults that suit short rotations."""
     most = 61 * rotate_every - lifetime  # keyd holds 64 epochs
@@ -355,9 +412,10 @@ def up(fleet, arguments):
         signal.signal(number, lambda *_: sys.exit(0))
     times = policy(arguments.rotate_every, arguments.lifetime, arguments.publish_ahead,
                    arguments.stretch, arguments.lineage)
-    print(f"fleet: starting {arguments.servers} servers in {fleet.dir}", flush=True)
+    print(f"fleet: starting {arguments.servers + arguments.nginx} servers in {fleet.dir}",
+          flush=True)
     try:
-        fleet.up(arguments.servers, times)
+        fleet.up(arguments.servers, times, arguments.nginx)
         for name, address, kind, names in fleet.endpoints():
             print(f"fleet: {name} {address} {kind} {','.join(names)}", flush=True)
         print(f"fleet: up; stop it with Ctrl-C or: tools/fleet down --dir {fleet.dir}", flush=True)
@@ -396,7 +454,10 @@ def main():
         return command
 
     start = add("up", up, "start a fleet and stay until SIGTERM")
-    start.add_argument("--servers", type=count, default=3, help="how many (default 3)")
+    start.add_argument("--servers", type=count_or_none, default=3,
+                       help="how many of examples/ (default 3)")
+    start.add_argument("--nginx", type=count_or_none, default=0,
+                       help="how many of nginx with the module (default 0)")
     for option, default, text in (
             ("--rotate-every", 5, "an epoch seals this long (default 5s)"),
             ("--lifetime", 60, "of a ticket (default 60s)"),

@@ -1,0 +1,50 @@
+/*
+ * What the http and the stream module share: the rings of a configuration, each
+ * opened and tended by every worker for itself, and directives' checks.
+ */
+
+#ifndef _NGX_TICKET_H_INCLUDED_
+#define _NGX_TICKET_H_INCLUDED_
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <ticket/openssl.h>
+#include <ticket/ticket.h>
+
+typedef struct {
+    ngx_str_t     path;
+    tkt_ring     *ring;   /* NULL but in a worker: the master holds no keys */
+    ngx_event_t   timer;
+} ngx_ticket_ring_t;
+
+/* What a server block of either kind is configured to. */
+typedef struct {
+    ngx_ticket_ring_t  *ring;       /* NULL: none; NGX_CONF_UNSET_PTR before merging */
+    ngx_str_t           context;
+    ngx_str_t           session_id_context;
+    ngx_uint_t          binding;    /* tkt_openssl_binding */
+} ngx_ticket_conf_t;
+
+extern ngx_conf_enum_t  ngx_ticket_bindings[];
+
+/* Directives. cmd->offset leads to the ngx_ticket_conf_t of a block; `rings` is an
+ * array of ngx_ticket_ring_t pointers of this configuration. */
+char *ngx_ticket_set_ring(ngx_conf_t *cf, ngx_ticket_conf_t *conf, ngx_array_t *rings);
+char *ngx_ticket_set_name(ngx_conf_t *cf, ngx_str_t *field, size_t longest);
+
+void ngx_ticket_init_conf(ngx_ticket_conf_t *conf);
+void ngx_ticket_merge_conf(ngx_ticket_conf_t *conf, ngx_ticket_conf_t *prev);
+
+/* In a worker: opens the rings and begins to tend them. */
+ngx_int_t ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings);
+
+/* In a worker: has an SSL_CTX use a ring. */
+ngx_int_t ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
+    tkt_openssl_choose choose, void *user);
+
+/* "new", "resumed", or why a ticket was not taken. */
+const char *ngx_ticket_status(tkt_openssl_info *info);
+
+#endif /* _NGX_TICKET_H_INCLUDED_ */
