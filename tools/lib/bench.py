@@ -8,6 +8,7 @@ import sys
 
 import bench_attack
 import bench_burn
+import bench_nginx
 import build
 import steps
 
@@ -26,6 +27,8 @@ figures = {
     "resume_tls12_vs_builtin": (1.0, "x", "server time of a TLS 1.2 resumption"),
     "resume_tls13_vs_builtin": (1.0, "x", "server time of a TLS 1.3 resumption"),
     "full_tls13_vs_builtin": (1.0, "x", "server time of a full TLS 1.3 handshake"),
+    "nginx_resume_tls12_vs_static": (1.0, "x", "nginx's CPU of a TLS 1.2 resumption"),
+    "nginx_resume_tls13_vs_static": (1.0, "x", "nginx's CPU of a TLS 1.3 resumption"),
     "burn_to_last_agent_ms": (1000, "ms", "an order to burn reaches the last of 200 agents"),
     "revoke_to_last_agent_ms": (1000, "ms", "an order to revoke tickets does"),
     "keyd_idle_cpu_percent": (0.5, "%", "of a core, keyd with three members that wait"),
@@ -39,14 +42,18 @@ def measure():
     folder = build.folder("plain").with_name(build.folder("plain").name + "-bench")
     os.environ["TICKET_BUILD"] = str(folder)
     build.kinds["plain"] = (*build.kinds["plain"][:2],
-                            ["-Dbench=true", "-Dtests=false", "-Dbuildtype=release"])
+                            ["-Dbench=true", "-Dtests=false"])
     with steps.Step("build the benchmarks"):
-        where = build.build("plain", ["bench/ticket-bench", "keyd/keyd", "ticketctl/ticketctl",
-                                      "examples/ticket-example-server"])
+        where = build.build("plain", ["bench/ticket-bench", "bench/ticket-resume-bench",
+                                      "keyd/keyd", "ticketctl/ticketctl",
+                                      "examples/ticket-example-server",
+                                      "plugins/nginx/ngx_http_ticket_module.so"])
     done = subprocess.run([where / "bench/ticket-bench"], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise steps.Failed("the benchmark failed")
     measured = json.loads(done.stdout)
+    with steps.Step("resume at nginx, with the module and without"):
+        measured.update(bench_nginx.measure(where))
     with steps.Step(f"order {bench_burn.agents} agents about"):
         measured.update(bench_burn.measure(where))
     with steps.Step("look at keyd idle, then under attack"):

@@ -46,6 +46,7 @@ class Fleet:
     def __init__(self, folder):
         self.dir = Path(folder).resolve()
         self.binaries = build.folder()
+        self.nginx_workers = 2
 
     # -- what callers ask for ------------------------------------------------
 
@@ -228,7 +229,7 @@ class Fleet:
         return f"""# of tools/fleet
 load_module {self.binaries}/plugins/nginx/ngx_http_ticket_module.so;
 {"user root;" if os.geteuid() == 0 else ""}
-worker_processes 2;
+worker_processes {self.nginx_workers};
 pid {there}/nginx.pid;
 error_log stderr notice;
 events {{ }}
