@@ -9,6 +9,7 @@
 #include <cstring>
 #include <set>
 
+#include "config_feeds.hpp"
 #include "config_fields.hpp"
 #include "crypto/certificate.hpp"
 #include "key_file.hpp"
@@ -336,7 +337,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
 
 AgentConfig read_agent_config(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"agent", "pool"});
+  const Section root(file, document, "", {"agent", "pool", "haproxy", "keyfile"});
   const Section agent(
       file, section_table(root, document, "agent"), "[agent]",
       {"servers", "ca", "authority_key", "state_dir", "log_level", "log_format", "metrics"});
@@ -353,12 +354,13 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
     refuse_twice(rings, ring.replace_extension(".ring").string(), root, line_of(*table, "ring"),
                  "ring");
   }
+  read_feeds(root, config);
   return config;
 }
 
 ConfigKind detect(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"authority", "agent", "pool"});
+  const Section root(file, document, "", {"authority", "agent", "pool", "haproxy", "keyfile"});
   const bool authority = document.find("authority") != nullptr;
   const bool agent = document.find("agent") != nullptr;
   constexpr auto allowed = "a file has one of [authority] and [agent]";
