@@ -21,8 +21,7 @@ class Haproxy {
  public:
   Haproxy(const World& world, const std::string& name, const fs::path& keys,
           const fs::path& client_keys)
-      : world_(world),
-        plain(support::unused_port()),
+      : plain(support::unused_port()),
         secure(support::unused_port()),
         socket(world.at(name + ".sock")),
         config_(world.at(name + ".cfg")) {
@@ -64,7 +63,6 @@ class Haproxy {
   pid_t pid() const { return process_->pid(); }
 
  private:
-  const World& world_;
   std::optional<support::Process> process_, old_;
 
  public:

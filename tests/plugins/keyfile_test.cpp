@@ -46,14 +46,23 @@ void await(const World& world, const KeyFiles& files) {
   }
 }
 
+// Ended in good order: the workers of a master that was killed would live on.
 struct Server {
+  Server(std::uint16_t port, support::Process process) : port(port), process(std::move(process)) {}
+  Server(Server&&) = default;
+  ~Server() {
+    if (process.pid() <= 0) return;  // moved from
+    process.send(SIGTERM);
+    process.wait(10s);
+  }
+
   std::uint16_t port;
   support::Process process;
 };
 
 // In the foreground: what is started is what is signalled.
 Server start(std::uint16_t port, const std::vector<std::string>& argv, const fs::path& pid) {
-  Server server{port, support::Process(argv)};
+  Server server(port, support::Process(argv));
   const bool serves = listens(port, server.process);
   REQUIRE_MESSAGE(serves, server.process.output());
   write_text(pid, std::to_string(server.process.pid()));
