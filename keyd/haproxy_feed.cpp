@@ -166,12 +166,15 @@ asio::awaitable<void> HaproxyFeed::exchange(ticket::BytesView line) {
   answered_ = 0;
   socket_.close(error);
   deadline_.expires_after(longest_exchange);
-  bool late = false;
-  deadline_.async_wait([this, &late](const boost::system::error_code& cancelled) {
-    if (cancelled) return;
-    late = true;
+  late_ = false;
+  // A timer that went off just as the answer came is told too late to be cancelled.
+  const auto turn = ++exchange_;
+  deadline_.async_wait([weak = weak_from_this(), turn](const boost::system::error_code& cancelled) {
+    const auto self = cancelled ? nullptr : weak.lock();
+    if (!self || self->exchange_ != turn) return;
+    self->late_ = true;
     boost::system::error_code ignored;
-    socket_.close(ignored);
+    self->socket_.close(ignored);
   });
   std::string problem;
   co_await socket_.async_connect(settings_.socket, wait());
@@ -187,10 +190,11 @@ asio::awaitable<void> HaproxyFeed::exchange(ticket::BytesView line) {
   if (problem.empty() && error != asio::error::eof) {
     problem = error ? error.message() : "its answer is too long";
   }
+  ++exchange_;
   deadline_.cancel();
   boost::system::error_code ignored;
   socket_.close(ignored);
-  if (late) problem = "no answer within 5 s";
+  if (late_) problem = "no answer within 5 s";
   if (!problem.empty()) throw std::runtime_error(problem);
 }
 

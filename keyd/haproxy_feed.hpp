@@ -66,6 +66,8 @@ class HaproxyFeed : public std::enable_shared_from_this<HaproxyFeed> {
   boost::asio::local::stream_protocol::socket socket_;
   ticket::SecretBytes buffer_;
   std::size_t answered_ = 0;
+  unsigned exchange_ = 0;  // which one is under way, for its deadline
+  bool late_ = false;
   Backoff backoff_;
   std::chrono::milliseconds longest_pause_;
   bool stopped_ = false, waits_ = false;
