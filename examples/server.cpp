@@ -23,7 +23,7 @@ using namespace example;
 
 // ---- libticket: all there is to it ----------------------------------------
 
-void attach_tickets(Hosts& hosts, ticket::Ring& ring) {
+void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session_id_context) {
   std::vector<tkt_openssl_name> names;  // which context a server name belongs to
   for (const Host& host : hosts.all()) names.push_back({host.name.c_str(), host.context.c_str()});
 
@@ -33,6 +33,7 @@ void attach_tickets(Hosts& hosts, ticket::Ring& ring) {
     options.context = host.context.c_str();
     options.names = names.data();
     options.names_count = names.size();
+    if (!session_id_context.empty()) options.session_id_context = session_id_context.c_str();
     ticket::check(tkt_openssl_attach(host.tls.get(), ring.handle(), &options), "no tickets");
   }
 }
@@ -117,6 +118,9 @@ cxxopts::Options command_line() {
       "NAME=CERT,KEY,CONTEXT[,CLIENTCA]; again for each, the first is for unknown names; "
       "with CLIENTCA a client certificate is demanded",
       cxxopts::value<std::string>());
+  add("session-id-context",
+      "the same on every server of a pool; \"haproxy\" beside HAProxy (default: libticket's own)",
+      cxxopts::value<std::string>()->default_value(""));
   add("select", "which callback picks a host: servername or client-hello",
       cxxopts::value<std::string>()->default_value("servername"));
   add("help", "this text");
@@ -153,7 +157,7 @@ int serve(const cxxopts::ParseResult& arguments) {
   const sigset_t ending = block_signals();
   ticket::Ring ring({.path = arguments["ring"].as<std::string>(), .log = log});
   Hosts hosts(values_of(arguments, "host"));
-  attach_tickets(hosts, ring);
+  attach_tickets(hosts, ring, arguments["session-id-context"].as<std::string>());
   hosts.select_by(parse_select(arguments["select"].as<std::string>()));
 
   HttpServer server(

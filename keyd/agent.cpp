@@ -58,7 +58,8 @@ class Agent {
   AgentSight look() const {
     return {.pools = session_->look(clock_.now()),
             .started = started_,
-            .clock_apart = clock_.now().apart};
+            .clock_apart = clock_.now().apart,
+            .feeds = session_->feeds()};
   }
 
   void await_signal() {

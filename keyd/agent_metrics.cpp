@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "exposition.hpp"
+#include "feed_report.hpp"
 #include "status_page.hpp"
 #include "version.hpp"
 
@@ -225,6 +226,7 @@ std::string write_agent_metrics(const AgentSight& sight, Moment now) {
   write_ring(out, sight, now);
   write_keyd(out, sight);
   write_tickets(out, sight);
+  write_feeds(out, sight.feeds);
   return out.take();
 }
 
@@ -239,6 +241,7 @@ std::string agent_page(const AgentSight& sight, Moment now) {
     page.time_line(epochs_of(pool.ring, now), now.latest);
     add_tables(page, pool);
   }
+  add_feeds(page, sight.feeds);
   return page.take(now.latest);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/checked.hpp"
 #include "base/clock.hpp"
+#include "feed_sight.hpp"
 #include "ring/counters.hpp"
 #include "ring/ring_file.hpp"
 #include "ring/ring_state.hpp"
@@ -46,6 +47,7 @@ struct AgentSight {
   std::vector<PoolSight> pools;
   ticket::sys_seconds started;
   ticket::seconds clock_apart{0};
+  FeedSight feeds;
 };
 
 std::string write_agent_metrics(const AgentSight& sight, ticket::Moment now);

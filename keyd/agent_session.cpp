@@ -166,6 +166,9 @@ AgentSession::AgentSession(asio::io_context& context, const ticket::Clock& clock
   for (const auto& pool : config_.pools) {
     runners_.push_back(make_runner(context, clock, pool, ca, inherited));
   }
+  RingWriters writers;
+  for (const auto& [path, ring] : rings_) writers.emplace(ring.pool, ring.writer);
+  feeders_ = std::make_unique<Feeders>(context, clock, config_, std::move(writers));
 }
 
 AgentSession::~AgentSession() = default;
@@ -203,14 +206,17 @@ OpenRing AgentSession::open_ring(const AgentPool& pool, const OpenRings& inherit
 
 void AgentSession::start() {
   for (const auto& runner : runners_) runner->start();
+  feeders_->start();
 }
 
 void AgentSession::stop() {
   for (const auto& runner : runners_) runner->stop();
+  feeders_->stop();
 }
 
 void AgentSession::tick() {
   for (const auto& runner : runners_) runner->tick();
+  feeders_->tick();
 }
 
 std::vector<PoolSight> AgentSession::look(ticket::Moment now) const {

@@ -13,6 +13,7 @@
 #include "agent_metrics.hpp"
 #include "base/clock.hpp"
 #include "config.hpp"
+#include "feeders.hpp"
 #include "ring/ring_file.hpp"
 
 namespace keyd {
@@ -45,6 +46,7 @@ class AgentSession {
   const AgentConfig& config() const { return config_; }
   // Each pool as it is now; reads the ring and counters files.
   std::vector<PoolSight> look(ticket::Moment now) const;
+  FeedSight feeds() const { return feeders_->look(); }
 
  private:
   std::shared_ptr<PoolRunner> make_runner(boost::asio::io_context& context,
@@ -56,6 +58,7 @@ class AgentSession {
   std::function<void()> changed_;
   OpenRings rings_;
   std::vector<std::shared_ptr<PoolRunner>> runners_;
+  std::unique_ptr<Feeders> feeders_;
 };
 
 }  // namespace keyd

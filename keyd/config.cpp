@@ -2,7 +2,6 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,32 +9,20 @@
 #include <cstring>
 #include <set>
 
-#include "config_toml.hpp"
+#include "config_feeds.hpp"
+#include "config_fields.hpp"
 #include "crypto/certificate.hpp"
 #include "key_file.hpp"
 
 namespace keyd {
 namespace {
 
-using toml_file::Section;
-using toml_file::Table;
+using namespace toml_file;
 
-constexpr auto name_rule =
-    "1 to 63 characters a-z, A-Z, 0-9, '.', '_', '-', the first neither '.' nor '-'";
 constexpr auto address_rule = "write \"HOST:PORT\" or \"[IPV6]:PORT\"";
 constexpr auto duration_rule = "a whole number and s, m, h or d, like \"90s\" or \"12h\"";
 
-std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 // ---- single settings
-
-std::filesystem::path resolve(const Section& section, std::string_view path) {
-  return (std::filesystem::absolute(section.file()).parent_path() / path).lexically_normal();
-}
-
-std::filesystem::path path(const Section& section, std::string_view key, const char* allowed) {
-  return resolve(section, section.text(key, allowed));
-}
 
 std::filesystem::path checked_file(const Section& section, std::string_view key,
                                    std::filesystem::path file, const char* allowed) {
@@ -63,30 +50,12 @@ std::filesystem::path secret_file(const Section& section, std::string_view key,
   return secret;
 }
 
-std::string one_of(const Section& section, std::string_view key,
-                   std::initializer_list<std::string_view> choices, std::string_view otherwise) {
-  std::string allowed = "one of";
-  for (const auto choice : choices) allowed.append(" ").append(choice);
-  auto chosen = section.text_or(key, allowed, std::string(otherwise));
-  if (std::ranges::find(choices, chosen) == choices.end()) {
-    section.fail(key, in_quotes(chosen) + " is unknown", allowed);
-  }
-  return chosen;
-}
-
 std::string log_level(const Section& section) {
   return one_of(section, "log_level", {"error", "warning", "info", "debug"}, "info");
 }
 
 std::string log_format(const Section& section) {
   return one_of(section, "log_format", {"text", "json"}, "text");
-}
-
-std::string name(const Section& section, std::string_view key) {
-  const auto& text = section.text(key, name_rule);
-  if (!ticket::crypto::valid_name(text))
-    section.fail(key, in_quotes(text) + " is no name", name_rule);
-  return text;
 }
 
 std::optional<Address> parse_address(std::string_view text) {
@@ -236,13 +205,8 @@ std::string state_key(const Section& section) {
 }
 
 std::filesystem::path admin_socket(const Section& section) {
-  auto socket = path(section, "admin", "the path of keyd's Unix socket");
-  constexpr auto limit = sizeof(sockaddr_un::sun_path) - 1;
-  if (socket.string().size() > limit) {
-    section.fail("admin", "too long: " + socket.string(),
-                 "at most " + std::to_string(limit) + " characters as a full path");
-  }
-  return socket;
+  const auto& text = section.text("admin", "the path of keyd's Unix socket");
+  return socket_path(section, "admin", section.line("admin"), text);
 }
 
 std::vector<std::string> admin_users(const Section& section) {
@@ -373,7 +337,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
 
 AgentConfig read_agent_config(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"agent", "pool"});
+  const Section root(file, document, "", {"agent", "pool", "haproxy", "keyfile"});
   const Section agent(
       file, section_table(root, document, "agent"), "[agent]",
       {"servers", "ca", "authority_key", "state_dir", "log_level", "log_format", "metrics"});
@@ -390,12 +354,13 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
     refuse_twice(rings, ring.replace_extension(".ring").string(), root, line_of(*table, "ring"),
                  "ring");
   }
+  read_feeds(root, config);
   return config;
 }
 
 ConfigKind detect(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"authority", "agent", "pool"});
+  const Section root(file, document, "", {"authority", "agent", "pool", "haproxy", "keyfile"});
   const bool authority = document.find("authority") != nullptr;
   const bool agent = document.find("agent") != nullptr;
   constexpr auto allowed = "a file has one of [authority] and [agent]";

@@ -11,6 +11,7 @@
 
 #include "crypto/signature.hpp"
 #include "ring/policy.hpp"
+#include "ticket_key.hpp"
 
 namespace keyd {
 
@@ -65,6 +66,21 @@ struct AgentPool {
   std::string group;                       // of ring and counters; empty = as it comes
 };
 
+// A key file of one or several HAProxy processes, and their stats sockets.
+struct HaproxyConfig {
+  std::string pool, context;
+  std::filesystem::path file;
+  std::string reference;  // as HAProxy knows the file: its path there, or "#" and a number
+  std::vector<std::filesystem::path> sockets;
+};
+
+struct KeyFileConfig {
+  std::string pool, context;
+  KeyLayout layout = KeyLayout::nginx;
+  std::vector<std::filesystem::path> paths;  // the first seals
+  std::vector<std::string> on_change;        // a program and its arguments; empty = nothing is run
+};
+
 struct AgentConfig {
   std::filesystem::path file;
   std::vector<Address> servers;
@@ -75,6 +91,8 @@ struct AgentConfig {
   std::string log_format = "text";
   std::optional<Address> metrics;
   std::vector<AgentPool> pools;
+  std::vector<HaproxyConfig> haproxy;
+  std::vector<KeyFileConfig> key_files;
 };
 
 // Each throws ConfigError: "FILE:LINE: [section] field: what is wrong; what is
@@ -82,6 +100,10 @@ struct AgentConfig {
 // readable, names and users exist, paths are absolute, policies possible.
 AuthorityConfig read_authority_config(const std::filesystem::path& file);
 AgentConfig read_agent_config(const std::filesystem::path& file);
+
+// What is right but should be known, a line each: secrets that would lie on a
+// disk, lifetimes that a server cannot honour. Reads ring files where there are some.
+std::vector<std::string> notes(const AgentConfig& config, ticket::Moment now);
 
 // Which of the two a file is, by its [authority] or [agent]; ConfigError when it
 // has neither or both.

@@ -165,9 +165,13 @@ std::vector<const Table*> Section::tables(std::string_view key) const {
   return tables;
 }
 
-void Section::fail(std::string_view key, std::string_view wrong, std::string_view allowed) const {
+int Section::line(std::string_view key) const {
   const auto* value = table_.find(key);
-  fail_at(value != nullptr ? value->line : table_.line, key, wrong, allowed);
+  return value != nullptr ? value->line : table_.line;
+}
+
+void Section::fail(std::string_view key, std::string_view wrong, std::string_view allowed) const {
+  fail_at(line(key), key, wrong, allowed);
 }
 
 void Section::fail_at(int line, std::string_view key, std::string_view wrong,

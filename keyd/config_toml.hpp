@@ -51,6 +51,8 @@ class Section {
           std::initializer_list<std::string_view> allowed);
 
   bool has(std::string_view key) const { return table_.find(key) != nullptr; }
+  // Of the key; of the table when the key is missing.
+  int line(std::string_view key) const;
 
   // Each throws when the key is there with another type; those without
   // `otherwise` also when it is missing. `allowed` ends the complaint.

@@ -115,10 +115,18 @@ int check_config(int argc, const char* const* argv) {
   if (parsed->count("file") == 0) throw std::invalid_argument("FILE is missing");
   const std::filesystem::path file = (*parsed)["file"].as<std::string>();
   const bool authority = keyd::detect(file) == keyd::ConfigKind::authority;
-  const auto pools = authority ? keyd::read_authority_config(file).pools.size()
-                               : keyd::read_agent_config(file).pools.size();
+  std::size_t pools = 0;
+  std::vector<std::string> notes;
+  if (authority) {
+    pools = keyd::read_authority_config(file).pools.size();
+  } else {
+    const auto config = keyd::read_agent_config(file);
+    pools = config.pools.size();
+    notes = keyd::notes(config, ticket::SystemClock().now());
+  }
   std::printf("%s: ok, an %s's configuration with %zu %s\n", file.c_str(),
               authority ? "authority" : "agent", pools, pools == 1 ? "pool" : "pools");
+  for (const auto& note : notes) std::printf("note: %s\n", note.c_str());
   return 0;
 }
 

@@ -12,6 +12,8 @@ using KeyName = ByteArray<16>;
 // What keeps worlds apart: a foreign stack's ticket is unknown, not misparsed.
 namespace purpose {
 constexpr std::string_view openssl = "tls/openssl";
+// 48-byte ticket keys (AES-128): a key of another length has another name.
+constexpr std::string_view openssl_aes128 = "tls/openssl-aes128";
 // What seal/ seals is "seal/" and the caller's word: never a TLS stack's.
 constexpr std::string_view seal_prefix = "seal/";
 }  // namespace purpose

@@ -14,6 +14,12 @@
 //    16   32  hmac_key
 //    48   32  aes_key
 //
+//   Ticket key files, of servers without our plugin            keyd/ticket_key.cpp
+//     nginx      name 16 | hmac 32 | aes 32, raw, a file each; the first that is named seals
+//     haproxy    name 16 | aes 32 | hmac 32, base64, a line each; previous, seals, next
+//     48         name 16 | hmac 16 | aes 16, raw (Apache): the first halves of the STEK
+//                material of purpose "tls/openssl-aes128"
+//
 //   Attribution, in the ticket's application data              wire/attribution.cpp
 //     0    1  version      1
 //     1    2  minter       member number, 0 = unknown

@@ -45,6 +45,9 @@ keyd::AgentSight sight_of_two_pools() {
     pool.counts[static_cast<std::size_t>(ring::Counter::forged)] = 7;
     sight.pools.push_back(std::move(pool));
   }
+  sight.feeds.haproxy.push_back({.pool = "web", .context = "plain", .socket = "/run/h.sock"});
+  sight.feeds.files.push_back(
+      {.pool = "web", .context = "plain", .file = "/run/web.keys", .has_command = true});
   return sight;
 }
 

@@ -1,0 +1,13 @@
+// [[haproxy]] and [[keyfile]] of agent.toml: whom the agent feeds beside the
+// servers that read ring files.
+#pragma once
+
+#include "config.hpp"
+#include "config_toml.hpp"
+
+namespace keyd {
+
+// Adds them to a configuration whose pools are read. Throws ConfigError.
+void read_feeds(const toml_file::Section& root, AgentConfig& config);
+
+}  // namespace keyd

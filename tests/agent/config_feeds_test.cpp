@@ -1,0 +1,131 @@
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include "config.hpp"
+#include "fake_keyd.hpp"
+
+using namespace test;
+
+namespace {
+
+const char* const agent_toml = R"([agent]
+servers = ["127.0.0.1:7443"]
+ca = "ca.pem"
+authority_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+state_dir = "state"
+
+[[pool]]
+name = "web"
+certificate = "ca.pem"
+key = "member.key"
+ring = "run/web.ring"
+
+[[haproxy]]
+pool = "web"
+context = "plain"
+file = "run/plain.keys"
+sockets = ["admin.sock", "/run/other.sock"]
+
+[[keyfile]]
+pool = "web"
+context = "plain"
+layout = "nginx"
+paths = ["run/0.key", "run/1.key"]
+on_change = ["/bin/true", "now"]
+)";
+
+struct Files {
+  Files() {
+    write(folder / "ca.pem", "x");
+    write(folder / "member.key", "x");
+    chmod((folder / "member.key").c_str(), 0600);
+    std::filesystem::create_directory(folder / "folder");
+  }
+  std::string file(const std::string& from = "", const std::string& to = "") const {
+    std::string text = agent_toml;
+    const auto at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    write(folder / "agent.toml", text.replace(at, from.size(), to));
+    return folder / "agent.toml";
+  }
+  Folder folder;
+};
+
+std::string message(const Files& files, const std::string& from, const std::string& to) {
+  const auto file = files.file(from, to);
+  try {
+    keyd::read_agent_config(file);
+  } catch (const keyd::ConfigError& error) {
+    return std::string(error.what()).substr(file.size() + 1);
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_SUITE("config of feeds") {
+  TEST_CASE("both sections are read, paths relative to the file's folder") {
+    const Files files;
+    const auto config = keyd::read_agent_config(files.file());
+
+    REQUIRE(config.haproxy.size() == 1);
+    CHECK(config.haproxy[0].context == "plain");
+    CHECK(config.haproxy[0].file == files.folder / "run/plain.keys");
+    CHECK(config.haproxy[0].reference == config.haproxy[0].file);
+    REQUIRE(config.haproxy[0].sockets.size() == 2);
+    CHECK(config.haproxy[0].sockets[0] == files.folder / "admin.sock");
+    CHECK(config.haproxy[0].sockets[1] == "/run/other.sock");
+    REQUIRE(config.key_files.size() == 1);
+    CHECK(config.key_files[0].layout == keyd::KeyLayout::nginx);
+    CHECK(config.key_files[0].paths.size() == 2);
+    CHECK(config.key_files[0].on_change == std::vector<std::string>{"/bin/true", "now"});
+  }
+
+  TEST_CASE("promise 15: a mistake is told with file, line, field and what is allowed") {
+    const struct {
+      const char *from, *to, *told;
+    } mistakes[] = {
+        {"file = \"run/plain.keys\"\n", "", "13: [[haproxy]] file: missing; the path after"},
+        {"pool = \"web\"\ncontext", "pool = \"api\"\ncontext",
+         "14: [[haproxy]] pool: \"api\" is no pool of this file"},
+        {"context = \"plain\"\n", "", "13: [[haproxy]] context: missing;"},
+        {"run/plain.keys", "run/web.ring", "16: [[haproxy]] file: "},
+        {"run/plain.keys", "run/0.key", "23: [[keyfile]] paths: "},
+        {"run/plain.keys", "run/two words", "16: [[haproxy]] file: "},
+        {"run/plain.keys", "folder", "16: [[haproxy]] file: not a file: "},
+        {"file =", "reference = \"a;b\"\nfile =",
+         "16: [[haproxy]] reference: \"a;b\" cannot be said to HAProxy; no blanks"},
+        {"sockets = [\"admin.sock\", \"/run/other.sock\"]", "sockets = []",
+         "17: [[haproxy]] sockets: empty;"},
+        {"sockets =", "socket =", "17: [[haproxy]] socket: unknown; did you mean sockets?"},
+        {"layout = \"nginx\"\n", "", "19: [[keyfile]] layout: missing; one of nginx haproxy 48"},
+        {"\"nginx\"", "\"envoy\"", "22: [[keyfile]] layout: \"envoy\" is unknown; one of"},
+        {"\"nginx\"", "\"haproxy\"", "23: [[keyfile]] paths: 2 files; layout haproxy has one"},
+        {"\"run/1.key\"", "\"run/0.key\"", "23: [[keyfile]] paths: "},
+        {"\"/bin/true\"", "\"true\"", "24: [[keyfile]] on_change: true is no full path"},
+        {"\"/bin/true\"", "\"/bin/none\"", "24: [[keyfile]] on_change: no such program: /bin/none"},
+        {"[\"/bin/true\", \"now\"]", "\"/bin/true now\"",
+         "24: [[keyfile]] on_change: a text, not a list"},
+    };
+    const Files files;
+    for (const auto& mistake : mistakes) {
+      CAPTURE(mistake.to);
+      const auto told = message(files, mistake.from, mistake.to);
+      CAPTURE(told);
+      CHECK(told.substr(0, std::string(mistake.told).size()) == mistake.told);
+    }
+  }
+
+  TEST_CASE("a socket's path has an end, and its line is told") {
+    const Files files;
+    CHECK(message(files, "/run/other.sock", "/" + std::string(120, 'x'))
+              .find("17: [[haproxy]] sockets: too long: ") == 0);
+  }
+
+  TEST_CASE("notes tell of files on a disk") {
+    const Files files;
+    const auto notes = keyd::notes(keyd::read_agent_config(files.file()), noon);
+    REQUIRE(notes.size() == 3);
+    CHECK(notes[0].find("plain.keys is not on tmpfs") != std::string::npos);
+  }
+}

@@ -1,0 +1,185 @@
+// The recipes of docs/keyfiles.md, on real servers: two of a kind share files, the
+// agent writes them and has the first reload.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "plugins/world.hpp"
+
+using namespace plugins;
+using support::wait_until;
+using support::write_text;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct KeyFiles {
+  std::string layout;
+  std::vector<fs::path> paths;
+};
+
+// HUP or whatever else `signal` is, to the process that NAME.pid names.
+std::string section(const World& world, const KeyFiles& files, const std::string& name,
+                    const std::string& signal) {
+  std::string paths;
+  for (const auto& path : files.paths)
+    paths += (paths.empty() ? "\"" : ", \"") + path.string() + "\"";
+  return "\n[[keyfile]]\npool = \"fleet\"\ncontext = \"a\"\nlayout = \"" + files.layout +
+         "\"\npaths = [" + paths + "]\non_change = [\"/bin/sh\", \"-c\", \"kill -" + signal +
+         " $(cat $0)\", \"" + world.at(name + ".pid").string() + "\"]\n";
+}
+
+KeyFiles key_files(const World& world, const std::string& layout, int count) {
+  KeyFiles files{layout, {}};
+  for (int i = 0; i < count; ++i) {
+    files.paths.push_back(world.at(layout + "-" + std::to_string(i) + ".key"));
+  }
+  return files;
+}
+
+void await(const World& world, const KeyFiles& files) {
+  for (const auto& path : files.paths) {
+    REQUIRE_MESSAGE(wait_until([&] { return fs::exists(path); }, 20s), world.agent_log());
+  }
+}
+
+// Ended in good order: the workers of a master that was killed would live on.
+struct Server {
+  Server(std::uint16_t port, support::Process process) : port(port), process(std::move(process)) {}
+  Server(Server&&) = default;
+  ~Server() {
+    if (process.pid() <= 0) return;  // moved from
+    process.send(SIGTERM);
+    process.wait(10s);
+  }
+
+  std::uint16_t port;
+  support::Process process;
+};
+
+// In the foreground: what is started is what is signalled.
+Server start(std::uint16_t port, const std::vector<std::string>& argv, const fs::path& pid) {
+  Server server(port, support::Process(argv));
+  const bool serves = listens(port, server.process);
+  REQUIRE_MESSAGE(serves, server.process.output());
+  write_text(pid, std::to_string(server.process.pid()));
+  return server;
+}
+
+Server nginx(const World& world, const std::string& name, const KeyFiles& files) {
+  const auto port = support::unused_port();
+  const auto folder = world.at(name);
+  fs::create_directory(folder);
+  std::string keys;
+  for (const auto& path : files.paths)
+    keys += "    ssl_session_ticket_key " + path.string() + ";\n";
+  write_text(folder / "nginx.conf",
+             "daemon off;\nmaster_process on;\nuser root;\nworker_processes 1;\npid " +
+                 (folder / "pid").string() + ";\nerror_log stderr;\nevents {}\nhttp {\n" +
+                 "  access_log off;\n  client_body_temp_path " + folder.string() +
+                 "/b;\n  proxy_temp_path " + folder.string() + "/p;\n  fastcgi_temp_path " +
+                 folder.string() + "/f;\n  uwsgi_temp_path " + folder.string() +
+                 "/u;\n  scgi_temp_path " + folder.string() +
+                 "/s;\n  server {\n    listen 127.0.0.1:" + std::to_string(port) +
+                 " ssl;\n    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_session_cache off;\n" +
+                 "    ssl_certificate " + world.web("a.test.crt").string() +
+                 ";\n    ssl_certificate_key " + world.web("a.test.key").string() + ";\n" + keys +
+                 "    return 200 ok;\n  }\n}\n");
+  return start(port, {"nginx", "-c", folder / "nginx.conf", "-p", folder, "-e", "stderr"},
+               world.at(name + ".pid"));
+}
+
+Server apache(const World& world, const std::string& name, const KeyFiles& files) {
+  const auto port = support::unused_port();
+  const auto folder = world.at(name);
+  fs::create_directories(folder / "web");
+  write_text(folder / "web/index.html", "ok");
+  // the test's folder is 0700, and Apache's children are www-data
+  for (const auto& path : {folder.parent_path(), folder, folder / "web"}) {
+    fs::permissions(path, fs::perms::others_exec, fs::perm_options::add);
+  }
+  const std::string modules = "/usr/lib/apache2/modules/";
+  write_text(
+      folder / "apache.conf",
+      "ServerRoot " + folder.string() + "\nServerName a.test\nPidFile " +
+          (folder / "pid").string() + "\nErrorLog " + (folder / "error.log").string() +
+          "\nMutex pthread\nUser www-data\nGroup www-data\nDocumentRoot " +
+          (folder / "web").string() + "\nLoadModule mpm_event_module " + modules +
+          "mod_mpm_event.so\nLoadModule authz_core_module " + modules +
+          "mod_authz_core.so\nLoadModule dir_module " + modules +
+          "mod_dir.so\nLoadModule ssl_module " + modules +
+          "mod_ssl.so\nStartServers 1\nListen 127.0.0.1:" + std::to_string(port) +
+          "\nSSLSessionCache none\n<VirtualHost *:*>\n  ServerName a.test\n  SSLEngine on\n" +
+          "  SSLCertificateFile " + world.web("a.test.crt").string() +
+          "\n  SSLCertificateKeyFile " + world.web("a.test.key").string() +
+          "\n  SSLSessionTicketKeyFile " + files.paths[0].string() + "\n</VirtualHost>\n");
+  return start(port, {"apache2", "-f", folder / "apache.conf", "-DFOREGROUND"},
+               world.at(name + ".pid"));
+}
+
+std::string sealing_key(const World& world, std::uint16_t port) {
+  return world.visit(port, {.keep = "sealing"}).key_name;
+}
+
+// What the ring says of a ticket of ours: its state must decrypt under the ring's key.
+nlohmann::json inspect(const World& world, const std::string& name) {
+  const auto done = support::run({support::build_root() / "ticketctl/ticketctl", "inspect",
+                                  world.at(name + ".session"), "--ring",
+                                  world.fleet.host(1) / "fleet.ring", "--context", "a", "--json"});
+  const auto seen = nlohmann::json::parse(done.output, nullptr, false);
+  REQUIRE_MESSAGE(!seen.is_discarded(), done.output);
+  return seen;
+}
+
+}  // namespace
+
+TEST_SUITE("keyfile") {
+  TEST_CASE("nginx: two servers share the files, and a rotation reloads them") {
+    World world({"4s", "16s", "8s", "16s"});
+    const auto files = key_files(world, "nginx", 4);
+    world.configure(section(world, files, "n1", "HUP"));
+    await(world, files);
+    auto first = nginx(world, "n1", files);
+    auto second = nginx(world, "n2", files);
+
+    for (const auto version : {Tls::v1_2, Tls::v1_3}) {
+      CAPTURE(promises::to_text(version));
+      REQUIRE(world.visit(second.port, {.version = version, .keep = "old"}).ok);
+      CHECK(world.visit(first.port, {.version = version, .offer = "old"}).reused);
+    }
+    const auto seen = inspect(world, "old");
+    CHECK_MESSAGE(seen.value("resumes", false), seen.dump());
+
+    const auto before = sealing_key(world, first.port);
+    REQUIRE_FALSE(before.empty());
+    REQUIRE_MESSAGE(wait_until([&] { return sealing_key(world, first.port) != before; }, 20s),
+                    world.agent_log());
+    CHECK(world.visit(first.port, {.offer = "old"}).reused);  // an older key's
+  }
+
+  TEST_CASE("Apache: two servers share a 48-byte key, and a rotation reaches it") {
+    World world({"4s", "4s", "4s", "16s"});
+    const auto files = key_files(world, "48", 1);
+    world.configure(section(world, files, "a1", "USR1"));
+    await(world, files);
+    auto first = apache(world, "a1", files);
+    auto second = apache(world, "a2", files);
+
+    bool reused = false;  // a rotation may come in between
+    for (int attempt = 0; attempt < 3 && !reused; ++attempt) {
+      REQUIRE(world.visit(first.port, {.keep = "old"}).ok);
+      second.process.send(SIGUSR1);
+      std::this_thread::sleep_for(500ms);
+      reused = world.visit(second.port, {.offer = "old"}).reused;
+    }
+    CHECK(reused);
+
+    const auto before = sealing_key(world, first.port);
+    REQUIRE_FALSE(before.empty());
+    CHECK_MESSAGE(wait_until([&] { return sealing_key(world, first.port) != before; }, 20s),
+                  world.agent_log());
+  }
+}

@@ -1,0 +1,59 @@
+// A fleet with one host, whose agent also feeds servers that have no plugin, and
+// such servers: real ones, of this test's own, on loopback.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "promises/fleet.hpp"
+#include "support/process.hpp"
+
+namespace plugins {
+
+using namespace std::chrono_literals;
+using promises::Tls;
+
+// What one s_client run saw.
+struct Shake {
+  bool ok;               // the handshake and one HTTP request worked
+  bool reused;           // the server took the session that was offered
+  std::string key_name;  // of the ticket received, in hex; empty when there was none
+  std::string output;
+};
+
+// How s_client comes: `keep` and `offer` name sessions of this test.
+struct Visit {
+  Tls version = Tls::v1_3;
+  std::string keep, offer;
+  bool certificate = false;  // has a client certificate
+};
+
+class World {
+ public:
+  explicit World(const promises::Times& times);
+
+  promises::Fleet fleet;
+
+  std::filesystem::path at(const std::string& name) const { return folder_ / name; }
+  std::filesystem::path web(const std::string& name) const;  // certificates of the fleet
+
+  // Appends sections to agent.toml, and has the agent read it.
+  void configure(const std::string& sections);
+  Shake visit(std::uint16_t port, const Visit& visit) const;
+  std::string agent_log() const { return fleet.log("agent1"); }
+
+  // ticket-example-server with the host's ring and HAProxy's session-id context.
+  support::Process openssl_server(const std::string& context, std::uint16_t& port) const;
+
+ private:
+  support::TempFolder folder_;
+};
+
+bool listens(std::uint16_t port, support::Process& process);
+
+// Certificate and key in one file, as HAProxy and hitch want it.
+void write_pem(const World& world, const std::filesystem::path& to);
+
+}  // namespace plugins
