@@ -122,10 +122,10 @@ int main(int count, char** arguments) {
       ratios.push_back(seconds.back() / firsts.back());
     }
     const auto ratio = quartiles(ratios);
-    std::printf("{\"ratio\": %.4f, \"q1\": %.4f, \"q3\": %.4f, \"first_us\": %.1f, "
-                "\"second_us\": %.1f}\n",
-                ratio.middle, ratio.low, ratio.high, quartiles(firsts).middle,
-                quartiles(seconds).middle);
+    std::printf(
+        "{\"ratio\": %.4f, \"q1\": %.4f, \"q3\": %.4f, \"first_us\": %.1f, "
+        "\"second_us\": %.1f}\n",
+        ratio.middle, ratio.low, ratio.high, quartiles(firsts).middle, quartiles(seconds).middle);
     return 0;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "ticket-resume-bench: %s\n", failure.what());

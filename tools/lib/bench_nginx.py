@@ -22,6 +22,7 @@ def static_config(folder, running, port):
     (folder / "key").chmod(0o600)
     text = running.nginx_config(folder, port, "off")
     text = text.replace("    ticket_ring off;\n", f"    ssl_session_ticket_key {folder}/key;\n")
+    text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("ticket_"))
     (folder / "nginx.conf").write_text(text.replace("ssl_early_data on;", ""))
     return ["/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e",
             "stderr", "-g", "daemon off;"]

@@ -1,6 +1,7 @@
 """A pool of servers on this machine: CA, keyd, and one agent and one TLS server per host.
 
-    tools/fleet up --dir DIR [--servers N] [--nginx N] [--rotate-every 5s] [--lifetime 60s]
+    tools/fleet up --dir DIR [--servers N] [--nginx N] [--haproxy N]
+                                 [--rotate-every 5s] [--lifetime 60s]
     tools/fleet status --dir DIR
     tools/fleet kill keyd --dir DIR       SIGKILL; any of keyd, agent1, server1, ...
     tools/fleet start keyd --dir DIR
@@ -9,8 +10,8 @@
 `up` writes DIR/endpoints once all servers share a key, and stays until SIGTERM.
 A line each: NAME 127.0.0.1:PORT KIND VHOST,VHOST,... Every server has a.test,
 b.test (another certificate and context) and secure.test (demands a client
-certificate). DIR/ca.pem verifies them; DIR/client.crt and client.key are for
-secure.test. Logs are in DIR/log, process ids in DIR/pids.
+certificate), as virtual hosts of one port; HAProxy has a port, and so a line, for each.
+DIR/ca.pem verifies them; DIR/client.crt and client.key are for secure.test. Logs are in DIR/log, process ids in DIR/pids.
 """
 
 import argparse
@@ -47,13 +48,14 @@ class Fleet:
         self.dir = Path(folder).resolve()
         self.binaries = build.folder()
         self.nginx_workers = 2
+        self.session_id_context = "libticket"
 
     # -- what callers ask for ------------------------------------------------
 
-    def up(self, servers, policy, nginx=0):
+    def up(self, servers, policy, nginx=0, haproxy=0):
         """Makes and starts everything; returns once all servers share a sealing key.
 
-        Hosts are numbered through: the example servers first, then nginx."""
+        Hosts are numbered through: the example servers first, then nginx, then HAProxy."""
         if (self.dir / "fleet.json").exists():
             raise Trouble(f"{self.dir} holds a fleet already: tools/fleet down --dir {self.dir}")
         needs = ["ticketctl/ticketctl", "keyd/keyd", "examples/ticket-example-server"]
@@ -61,8 +63,10 @@ class Fleet:
             if not (self.binaries / needed).exists():
                 raise Trouble(f"{self.binaries / needed} is missing: run tools/build")
         self.clear()
-        hosts = range(1, servers + nginx + 1)
-        kinds = {host: "custom" if host <= servers else "nginx" for host in hosts}
+        hosts = range(1, servers + nginx + haproxy + 1)
+        kinds = dict(zip(hosts, ["custom"] * servers + ["nginx"] * nginx + ["haproxy"] * haproxy))
+        # what HAProxy 2.6 sets, and the library otherwise
+        self.session_id_context = "haproxy" if haproxy else "libticket"
         address = f"127.0.0.1:{unused_port()}"
         make_web_certificates(self.dir)
         self.make_authority(address, policy)
@@ -71,7 +75,8 @@ class Fleet:
         for host in hosts:
             processes[f"agent{host}"] = self.make_agent(host, address)
         for host in hosts:
-            make = {"custom": self.server_command, "nginx": self.make_nginx}[kinds[host]]
+            make = {"custom": self.server_command, "nginx": self.make_nginx,
+                    "haproxy": self.make_haproxy}[kinds[host]]
             processes[f"server{host}"] = make(host)
         self.write_state({name: {"argv": argv, "pid": 0, "began": 0}
                           for name, argv in processes.items()})
@@ -81,16 +86,19 @@ class Fleet:
         for host in hosts:
             self.start(f"agent{host}")
         for host in hosts:
-            self.wait(self.ring(host).exists, 20, "the first ring file", f"agent{host}")
+            needed = [self.ring(host)]
+            if kinds[host] == "haproxy":
+                needed = [self.dir / f"hosts/host{host}/{name}.keys" for name in vhosts]
+            self.wait(lambda: all(path.exists() for path in needed), 20, "the first keys",
+                      f"agent{host}")
             self.start(f"server{host}")
         for host in hosts:
             self.wait(lambda: self.port_file(host).exists() and accepts(self.address(host)), 20,
                       "the server to listen", f"server{host}")
         self.wait(lambda: self.share_a_key(hosts), 70, "all servers to seal with one key", "keyd")
         write_whole(self.dir / "endpoints",
-                    "".join(f"server{host} {self.address(host)} {kinds[host]}"
-                            f" {','.join(vhosts)}\n"
-                            for host in hosts))
+                    "".join(line for host in hosts
+                            for line in self.endpoint_lines(host, kinds[host])))
 
     def clear(self):
         """An empty folder; only one that an earlier fleet made is emptied."""
@@ -186,7 +194,7 @@ class Fleet:
         select = "client-hello" if host % 2 else "servername"
         argv = [str(self.binaries / "examples/ticket-example-server"), "--listen", "127.0.0.1:0",
                 "--port-file", str(self.port_file(host)), "--ring", str(self.ring(host)),
-                "--select", select]
+                "--select", select, "--session-id-context", self.session_id_context]
         for name in vhosts:
             certificate, key = self.dir / f"web/{name}.crt", self.dir / f"web/{name}.key"
             client_ca = f",{self.dir / 'ca.pem'}" if name == "secure.test" else ""
@@ -203,6 +211,53 @@ class Fleet:
         write_whole(self.port_file(host), f"127.0.0.1:{port}\n")
         return ["/usr/sbin/nginx", "-p", str(there), "-c", str(there / "nginx.conf"),
                 "-e", "stderr", "-g", "daemon off;"]
+
+    def make_haproxy(self, host):
+        """Debian's HAProxy: a bind, with a key file of its own, for each context."""
+        there = self.dir / f"hosts/host{host}"
+        ports = [unused_port() for _ in vhosts]
+        frontends = sections = ""
+        for name, port in zip(vhosts, ports):
+            certificate = self.dir / f"web/{name}.pem"
+            if not certificate.exists():
+                certificate.write_text((self.dir / f"web/{name}.crt").read_text()
+                                       + (self.dir / f"web/{name}.key").read_text())
+            verify = f" ca-file {self.dir}/ca.pem verify required" if name == "secure.test" else ""
+            frontends += f"""
+frontend {name}
+    bind 127.0.0.1:{port} ssl crt {certificate}{verify} tls-ticket-keys {there}/{name}.keys
+    http-request return status 200 content-type text/plain string "{name}\\n"
+"""
+            sections += f"""
+[[haproxy]]
+pool = "{pool}"
+context = "{name.removesuffix(".test")}"
+file = "{there}/{name}.keys"
+sockets = ["{there}/admin.sock"]
+"""
+        (there / "haproxy.cfg").write_text(f"""# of tools/fleet
+global
+    stats socket {there}/admin.sock mode 600 level admin
+    tune.ssl.lifetime 3600
+    tune.ssl.cachesize 0
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+{frontends}""")
+        with open(there / "agent.toml", "a", encoding="utf-8") as config:
+            config.write(sections)
+        write_whole(self.port_file(host), "".join(f"127.0.0.1:{port}\n" for port in ports))
+        return ["/usr/sbin/haproxy", "-W", "-db", "-f", str(there / "haproxy.cfg")]
+
+    def endpoint_lines(self, host, kind):
+        addresses = self.port_file(host).read_text().split()
+        if kind != "haproxy":
+            return [f"server{host} {self.address(host)} {kind} {','.join(vhosts)}\n"]
+        return [f"server{host}.{name.removesuffix('.test')} {address} {kind} {name}\n"
+                for name, address in zip(vhosts, addresses)]
 
     def nginx_config(self, there, port, ring):
         folders = "".join(f"    {kind}_temp_path {there}/temp/{kind};\n"
@@ -238,6 +293,7 @@ http {{
 {folders}    ssl_protocols TLSv1.2 TLSv1.3;
     ssl_early_data on;
     ticket_ring {ring};
+    ticket_session_id_context {self.session_id_context};
 {servers}}}
 """
 
@@ -248,7 +304,8 @@ http {{
         return self.dir / f"hosts/host{host}/port"
 
     def address(self, host):
-        return f"127.0.0.1:{self.port_file(host).read_text().strip().rpartition(':')[2]}"
+        """Of its first virtual host, a.test."""
+        return f"127.0.0.1:{self.port_file(host).read_text().split()[0].rpartition(':')[2]}"
 
     def share_a_key(self, hosts):
         """Whether all servers seal a.test's tickets under one key."""
@@ -413,10 +470,10 @@ def up(fleet, arguments):
         signal.signal(number, lambda *_: sys.exit(0))
     times = policy(arguments.rotate_every, arguments.lifetime, arguments.publish_ahead,
                    arguments.stretch, arguments.lineage)
-    print(f"fleet: starting {arguments.servers + arguments.nginx} servers in {fleet.dir}",
-          flush=True)
+    print(f"fleet: starting {arguments.servers + arguments.nginx + arguments.haproxy} servers"
+          f" in {fleet.dir}", flush=True)
     try:
-        fleet.up(arguments.servers, times, arguments.nginx)
+        fleet.up(arguments.servers, times, arguments.nginx, arguments.haproxy)
         for name, address, kind, names in fleet.endpoints():
             print(f"fleet: {name} {address} {kind} {','.join(names)}", flush=True)
         print(f"fleet: up; stop it with Ctrl-C or: tools/fleet down --dir {fleet.dir}", flush=True)
@@ -459,6 +516,8 @@ def main():
                        help="how many of examples/ (default 3)")
     start.add_argument("--nginx", type=count_or_none, default=0,
                        help="how many of nginx with the module (default 0)")
+    start.add_argument("--haproxy", type=count_or_none, default=0,
+                       help="how many of HAProxy, fed by their agents (default 0)")
     for option, default, text in (
             ("--rotate-every", 5, "an epoch seals this long (default 5s)"),
             ("--lifetime", 60, "of a ticket (default 60s)"),
