@@ -72,6 +72,14 @@ int note_certificate_request(SSL*, void* notes) {
 
 bool fatal(int alert) { return alert > SSL_AD_CLOSE_NOTIFY && alert != SSL_AD_USER_CANCELLED; }
 
+std::string alert_text(int alert) {
+  // of RFC 8446 only; OpenSSL 3.0 has no words for it
+  const std::string words = alert == TLS13_AD_CERTIFICATE_REQUIRED
+                                ? "certificate required"
+                                : SSL_alert_desc_string_long(alert);
+  return "alert " + std::to_string(alert) + " (" + words + ")";
+}
+
 Outcome outcome_of_alert(int alert, bool asked) {
   switch (alert) {
     case SSL_AD_PROTOCOL_VERSION:
@@ -172,8 +180,7 @@ class Connection {
     const int reason = ERR_GET_REASON(ERR_peek_last_error());
     if (fatal(notes_.alert)) {
       shake.outcome = outcome_of_alert(notes_.alert, notes_.asked);
-      shake.detail = std::string("alert ") + std::to_string(notes_.alert) + " (" +
-                     SSL_alert_desc_string_long(notes_.alert) + ")";
+      shake.detail = alert_text(notes_.alert);
     } else if (error == SSL_ERROR_WANT_READ) {
       shake.outcome = Outcome::silent;
     } else if (error == SSL_ERROR_SYSCALL || error == SSL_ERROR_ZERO_RETURN ||
