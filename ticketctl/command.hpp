@@ -68,5 +68,6 @@ int run_clock(int argc, const char* const* argv);
 int run_audit(int argc, const char* const* argv);
 int inspect_ticket(int argc, const char* const* argv);
 int check_servers(int argc, const char* const* argv);
+int show_top(int argc, const char* const* argv);
 
 }  // namespace ticketctl
