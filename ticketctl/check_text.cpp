@@ -93,13 +93,13 @@ class Places {
     auto& places = found_[{version, name}];
     if (std::ranges::find(places, place) == places.end()) places.push_back(std::move(place));
   }
-  Lines lines() const {
+  Lines lines(std::size_t width) const {
     Lines lines;
     for (const auto& [group, places] : found_) {
       std::string line = std::string("      TLS ") + to_text(group.first) +
                          (group.second.empty() ? "" : ", " + group.second) + ":";
       for (const auto& place : places) line += " " + place;
-      lines.push_back(line);
+      append(lines, wrapped(line, width, 8));
     }
     return lines;
   }
@@ -124,7 +124,7 @@ Lines explanation_lines(const CheckReport& report, const Terminal& terminal) {
   Lines lines;
   const auto tell = [&](const std::string& text, const Places& places) {
     append(lines, wrapped("  " + text, terminal.width, 4));
-    append(lines, places.lines());
+    append(lines, places.lines(terminal.width));
   };
   for (const auto& [verdict, places] : reasons) {
     tell(std::string(to_cell(verdict)) + ": " + explain(verdict, TlsVersion::v1_3), places);
@@ -151,7 +151,7 @@ Lines name_lines(const CheckReport& report, const Terminal& terminal) {
   for (const auto& [apart, places] : found) {
     append(lines,
            wrapped(std::string("  ") + to_text(apart) + ": " + explain(apart), terminal.width, 4));
-    append(lines, places.lines());
+    append(lines, places.lines(terminal.width));
   }
   return lines;
 }
