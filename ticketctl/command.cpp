@@ -32,6 +32,17 @@ bool CommandLine::parse(int argc, const char* const* argv, const std::string& po
     options.add_options("arguments")(positional, "", cxxopts::value<std::string>());
     options.parse_positional({positional});
   }
+  return parse_whole(argc, argv);
+}
+
+bool CommandLine::parse_list(int argc, const char* const* argv, const std::string& positional) {
+  add()("h,help", "Show this");
+  options.add_options("arguments")(positional, "", cxxopts::value<std::vector<std::string>>());
+  options.parse_positional({positional});
+  return parse_whole(argc, argv);
+}
+
+bool CommandLine::parse_whole(int argc, const char* const* argv) {
   try {
     given = options.parse(argc, argv);
   } catch (const cxxopts::exceptions::exception& error) {
@@ -39,7 +50,7 @@ bool CommandLine::parse(int argc, const char* const* argv, const std::string& po
   }
   if (has("help")) {
     std::cout << without_trailing_spaces(options.help({""})) << "\nExample:\n  " << example
-              << "\n\nExit codes: 0 done, 1 no, 2 usage or bad input, 3 keyd cannot be reached.\n";
+              << "\n\nExit codes: " << exit_codes << ".\n";
     return false;
   }
   if (!given.unmatched().empty()) {
@@ -47,6 +58,14 @@ bool CommandLine::parse(int argc, const char* const* argv, const std::string& po
                     usage);
   }
   return true;
+}
+
+std::vector<std::string> CommandLine::texts(const std::string& name) const {
+  std::vector<std::string> all;
+  for (const auto& argument : given.arguments()) {
+    if (argument.key() == name) all.push_back(argument.value());
+  }
+  return all;
 }
 
 std::string CommandLine::required(const std::string& name) const {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ticketctl {
 
@@ -35,6 +36,12 @@ struct CommandLine {
   // for.
   bool parse(int argc, const char* const* argv, const std::string& positional = "");
 
+  // As parse, for a command that takes any number of `positional`.
+  bool parse_list(int argc, const char* const* argv, const std::string& positional);
+
+  // All that were given, in their order.
+  std::vector<std::string> texts(const std::string& name) const;
+
   bool has(const std::string& name) const { return given.count(name) > 0; }
   // The last one given, or its default.
   std::string text(const std::string& name) const { return given[name].as<std::string>(); }
@@ -42,8 +49,12 @@ struct CommandLine {
   std::string required(const std::string& name) const;
 
   std::string usage, example;
+  std::string exit_codes = "0 done, 1 no, 2 usage or bad input, 3 keyd cannot be reached";
   cxxopts::Options options;
   cxxopts::ParseResult given;
+
+ private:
+  bool parse_whole(int argc, const char* const* argv);
 };
 
 // The commands, a file each; argv[0] is the command's name.
@@ -56,5 +67,7 @@ int revoke_tickets(int argc, const char* const* argv);
 int run_clock(int argc, const char* const* argv);
 int run_audit(int argc, const char* const* argv);
 int inspect_ticket(int argc, const char* const* argv);
+int check_servers(int argc, const char* const* argv);
+int show_top(int argc, const char* const* argv);
 
 }  // namespace ticketctl

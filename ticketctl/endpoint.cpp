@@ -1,5 +1,7 @@
 #include "endpoint.hpp"
 
+#include <arpa/inet.h>
+
 #include <charconv>
 
 #include "certificate_authority.hpp"
@@ -30,6 +32,12 @@ std::string to_text(const Endpoint& endpoint) {
 }
 
 bool is_wildcard(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
+
+bool is_ip_address(const std::string& host) {
+  in6_addr bytes{};
+  return inet_pton(AF_INET, host.c_str(), &bytes) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), &bytes) == 1;
+}
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");

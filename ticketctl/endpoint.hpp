@@ -16,7 +16,8 @@ struct Endpoint {
 std::optional<Endpoint> parse_endpoint(std::string_view text);
 std::string to_text(const Endpoint& endpoint);
 
-bool is_wildcard(const std::string& host);  // 0.0.0.0 or ::
+bool is_wildcard(const std::string& host);    // 0.0.0.0 or ::
+bool is_ip_address(const std::string& host);  // IPv4 or IPv6, without brackets
 bool is_loopback(const std::string& host);
 
 }  // namespace ticketctl

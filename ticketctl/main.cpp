@@ -24,6 +24,8 @@ constexpr auto commands = std::to_array<Command>({
     {"clock", run_clock, "Accept that keyd's clock was set (clock accept)"},
     {"audit", run_audit, "Look whether the audit log is whole (audit verify)"},
     {"inspect", inspect_ticket, "Tell which key sealed a ticket, and whether it would resume"},
+    {"top", show_top, "Show what servers do with tickets, every second"},
+    {"check", check_servers, "Try whether servers resume each other's sessions, and why not"},
 });
 
 void print_help(std::ostream& out) {
@@ -34,7 +36,7 @@ void print_help(std::ostream& out) {
         << "\n";
   }
   out << "\n`ticketctl COMMAND --help` tells a command's options, with an example.\n\n"
-         "All but init, member add and inspect talk to keyd over its admin socket:\n"
+         "All but init, member add, inspect, top and check talk to keyd over its admin\nsocket: "
          "--socket PATH, else $TICKETCTL_SOCKET, else what ./keyd.toml or\n"
          "/etc/keyd/keyd.toml says (`admin`), else /run/keyd/keyd.sock.\n\n"
          "Exit codes:\n"

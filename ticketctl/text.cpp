@@ -61,7 +61,8 @@ std::string rough(seconds duration) {
 namespace {
 
 bool is_number(const std::string& text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() && text.find_first_not_of("0123456789.") == std::string::npos &&
+         std::ranges::count(text, '.') <= 1;
 }
 
 // Of UTF-8 as a terminal shows it, one column a character.
@@ -93,6 +94,26 @@ std::vector<std::string> table(const std::vector<std::vector<std::string>>& rows
     line.erase(line.find_last_not_of(' ') + 1);
     lines.push_back(line);
   }
+  return lines;
+}
+
+std::vector<std::string> wrapped(const std::string& text, std::size_t width, std::size_t indent) {
+  std::vector<std::string> lines;
+  std::string line;
+  for (std::size_t at = 0; at < text.size();) {
+    // a word, with the blanks before it
+    const auto start = text.find_first_not_of(' ', at);
+    const auto end = std::min(text.find(' ', start), text.size());
+    const auto word = text.substr(at, end - at);
+    if (start != std::string::npos && columns(line) > indent && columns(line + word) > width) {
+      lines.push_back(line);
+      line = std::string(indent, ' ') + text.substr(start, end - start);
+    } else {
+      line += word;
+    }
+    at = end;
+  }
+  if (!line.empty()) lines.push_back(line);
   return lines;
 }
 

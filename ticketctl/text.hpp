@@ -22,7 +22,10 @@ std::string short_time(ticket::sys_seconds time, ticket::sys_seconds now, Detail
 std::string rough(ticket::seconds duration);
 
 // Lines with the columns aligned, two spaces between them, each indented by
-// two; numbers (all digits) to the right. The first row is the heading.
+// two; numbers (digits, perhaps a point) to the right. The first row is the heading.
 std::vector<std::string> table(const std::vector<std::vector<std::string>>& rows);
+
+// Words in lines of at most `width`, those after the first indented by `indent`.
+std::vector<std::string> wrapped(const std::string& text, std::size_t width, std::size_t indent);
 
 }  // namespace ticketctl

@@ -85,4 +85,12 @@ TEST_SUITE("text") {
       CHECK_FALSE(parse_endpoint(text).has_value());
     }
   }
+
+  TEST_CASE("long lines are broken between words, and what follows is indented") {
+    using Lines = std::vector<std::string>;
+    CHECK(wrapped("one two three", 8, 2) == Lines{"one two", "  three"});
+    CHECK(wrapped("  one two", 20, 4) == Lines{"  one two"});
+    CHECK(wrapped("immeasurable is a word", 6, 2) == Lines{"immeasurable", "  is a", "  word"});
+    CHECK(wrapped("", 8, 2).empty());
+  }
 }
