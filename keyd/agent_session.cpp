@@ -36,7 +36,9 @@ class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
 
   void start() {
     guarded([this] { life_->start(clock_.now()); });
-    asio::co_spawn(context_, run(shared_from_this()), asio::detached);
+    asio::co_spawn(context_, run(shared_from_this()), [](const std::exception_ptr& problem) {
+      if (problem) std::rethrow_exception(problem);  // a pool that nobody fetches is for systemd
+    });
   }
 
   void stop() {

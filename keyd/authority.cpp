@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "authority_draft.hpp"
 #include "enrolment.hpp"
@@ -125,7 +126,8 @@ void Authority::tend(Moment now) {
   draft_ = std::make_unique<Draft>();
   draft_->state = state_.copy();
   draft_->at = now.steady;
-  if (now.steady >= retry_at_ || !orders_.empty()) {
+  const bool hurry = std::exchange(hurry_, false);
+  if (now.steady >= retry_at_ || hurry) {
     draft_orders(*draft_, now);
     draft_rotations(*draft_, now);
   }
@@ -137,8 +139,8 @@ void Authority::tend(Moment now) {
 
 sys_seconds Authority::next() const {
   if (draft_) return sys_seconds::max();
-  if (!enrolments_.empty() || !orders_.empty()) return sys_seconds::min();
-  auto next = sys_seconds::max();
+  if (!enrolments_.empty() || hurry_) return sys_seconds::min();
+  auto next = orders_.empty() ? sys_seconds::max() : sys_seconds::min();
   for (const auto& [name, pool] : pools_) next = std::min(next, pool.next);
   return std::max(next, retry_at_);
 }
@@ -223,8 +225,10 @@ Readiness Authority::readiness(const PoolState& state, const Pool& pool, Moment 
   auto found = Readiness::alone;
   std::size_t sighted = 0;
   bool behind = false;
+  std::unordered_set<std::string_view> members;
+  for (const auto& member : state.members) members.insert(member.name);
   for (const auto& [name, sighting] : pool.sightings) {
-    if (state.member(name) == nullptr) continue;  // expelled
+    if (!members.contains(name)) continue;  // expelled
     ++sighted;
     if (!seen_lately(sighting, now)) continue;
     behind |= sighting.applied < state.generation;
@@ -303,13 +307,33 @@ std::string Authority::enrol_into(Draft& draft, const Enrol& request, Moment now
   return {};
 }
 
-void Authority::seen(const Seen& seen, Moment now) {
+void Authority::seen(const std::vector<Seen>& members, Moment now) {
+  std::map<std::string, Readiness> before;  // of the pools where it may change
+  for (const auto& member : members) {
+    if (!tells_news(member, now) || before.contains(member.pool)) continue;
+    before[member.pool] = readiness(*state_.pool(member.pool), pools_.at(member.pool), now);
+  }
+  for (const auto& member : members) sight(member, now);
+  for (const auto& [name, then] : before) {
+    auto& pool = pools_.at(name);
+    if (readiness(*state_.pool(name), pool, now) != then) pool.next = now.steady;
+  }
+}
+
+// More than that the member still lives.
+bool Authority::tells_news(const Seen& seen, Moment now) const {
+  const auto pool = pools_.find(seen.pool);
+  if (pool == pools_.end() || state_.pool(seen.pool) == nullptr) return false;
+  const auto known = pool->second.sightings.find(seen.member);
+  return known == pool->second.sightings.end() || !seen_lately(known->second, now) ||
+         known->second.applied != seen.applied;
+}
+
+void Authority::sight(const Seen& seen, Moment now) {
   const auto pool = pools_.find(seen.pool);
   const auto* state = state_.pool(seen.pool);
   if (pool == pools_.end() || state == nullptr || state->member(seen.member) == nullptr) return;
-  const auto before = readiness(*state, pool->second, now);
   pool->second.sightings[seen.member] = {seen.applied, now.steady, seen.address};
-  if (readiness(*state, pool->second, now) != before) pool->second.next = now.steady;
 
   // Only a state restored from an old backup lies behind its members; what this
   // process made itself cannot, whatever a member says.
@@ -406,7 +430,14 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
   for (const auto& [request, name] : draft.enrolled) {
     publisher_.enrolled({request.id, 503, 0, 0, "the state cannot be stored"});
   }
-  for (const auto& done : draft.done) done.order.done({{"ok", false}, {"error", problem}});
+  for (auto& done : draft.done) {
+    // The clock has been accepted: the epochs follow as soon as they can be stored.
+    if (done.order.order.kind == Order::Kind::accept_clock) {
+      orders_.push_back(std::move(done.order));
+    } else {
+      done.order.done({{"ok", false}, {"error", problem}});
+    }
+  }
 }
 
 void Authority::publish(const PoolState& state) {

@@ -61,7 +61,8 @@ class Authority {
 
   // Answered through Publisher::enrolled, now or after a later tend().
   void enrol(Enrol request);
-  void seen(const Seen& member, ticket::Moment now);
+  // Members that asked for a bundle; many at once cost no more than one.
+  void seen(const std::vector<Seen>& members, ticket::Moment now);
   // `done` gets the answer of the admin socket, at once or when the next tend()
   // has carried it out.
   using Answer = std::function<void(nlohmann::json)>;
@@ -128,6 +129,8 @@ class Authority {
   PoolReport report_of(const PoolState& state, const Pool& pool, ticket::Moment now) const;
   static void report_members(PoolReport& report, const PoolState& state, const Pool& pool,
                              ticket::Moment now);
+  bool tells_news(const Seen& member, ticket::Moment now) const;
+  void sight(const Seen& member, ticket::Moment now);
   static bool seen_lately(const Sighting& sighting, ticket::Moment now);
   // An epoch that stretches is "opening" by its own clock, but it is what seals.
   static ticket::ring::EpochState shown_state(const ticket::ring::Epoch& epoch,
@@ -151,6 +154,7 @@ class Authority {
   std::unique_ptr<Draft> draft_;  // being stored
   std::deque<Enrol> enrolments_;
   std::deque<Waiting> orders_;
+  bool hurry_ = false;  // one of them has not been tried yet
   std::string store_problem_, audit_problem_;
   bool holding_ = false;  // the clocks disagree, and that was told
   std::uint64_t store_failures_ = 0;

@@ -54,11 +54,12 @@ void Authority::order(Order order, Answer done) {
   if (!everywhere && !pools_.contains(order.pool)) {
     return done({{"ok", false}, {"error", "no pool is called '" + order.pool + "'"}});
   }
-  if (orders_.size() >= most_waiting) {
+  if (!everywhere && orders_.size() >= most_waiting) {
     return done({{"ok", false}, {"error", "too many orders are waiting"}});
   }
   if (everywhere) move_time(order.shift);
   orders_.push_back({std::move(order), std::move(done)});
+  hurry_ = true;
 }
 
 // What this process remembers was told in the old time.

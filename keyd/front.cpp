@@ -30,6 +30,16 @@ namespace {
 
 constexpr auto report_every = 15s;  // "seen in the last minute", with room to spare
 constexpr std::size_t most_in_one_report = 1000;
+
+// A loop that ended by an exception would never be missed: end the process, which is
+// then begun anew.
+auto ended_by(const char* what) {
+  return [what](const std::exception_ptr& problem) {
+    if (!problem) return;
+    spdlog::critical("{} failed", what);
+    std::rethrow_exception(problem);
+  };
+}
 constexpr auto last_answers = 300ms;  // what a stopping front still waits for
 
 std::shared_ptr<const FrontConfig> make_config(const Setup& setup) {
@@ -85,8 +95,10 @@ void Front::listen(const Setup& setup) {
   std::list<tcp::acceptor> acceptors;
   for (const auto& address : setup.listen) acceptors.push_back(listen_at(context_, address));
   acceptors_ = std::move(acceptors);
-  for (auto& acceptor : acceptors_) asio::co_spawn(context_, accept(acceptor), asio::detached);
-  asio::co_spawn(context_, report_held(), asio::detached);
+  for (auto& acceptor : acceptors_) {
+    asio::co_spawn(context_, accept(acceptor), ended_by("accepting connections"));
+  }
+  asio::co_spawn(context_, report_held(), ended_by("reporting members"));
 }
 
 std::vector<std::string> Front::endpoints() const {
@@ -102,10 +114,15 @@ asio::awaitable<void> Front::accept(tcp::acceptor& acceptor) {
     if (stopping_) co_return;
     if (!error) {
       ++counts_.accepted;
-      start_session(*this, std::move(socket));
-      continue;
+      try {
+        start_session(*this, std::move(socket));
+        continue;
+      } catch (const std::exception& problem) {  // no memory: it passes
+        spdlog::warn("a connection could not be served: {}", problem.what());
+      }
+    } else {
+      spdlog::warn("a connection could not be accepted: {}", error.message());
     }
-    spdlog::warn("a connection could not be accepted: {}", error.message());
     pause.expires_after(100ms);  // no descriptor is free: it would fail again at once
     co_await pause.async_wait(as_result);
   }
@@ -137,6 +154,23 @@ void Front::changed(const std::string& pool) {
   for (const auto& poll : long_polls_) {
     if (poll.member.pool == pool && poll.after < known->generation) poll.wake->cancel();
   }
+}
+
+void Front::sighted(Seen member) {
+  if (sighted_.empty()) asio::co_spawn(context_, report_sighted(), ended_by("reporting members"));
+  auto& place = sighted_[{member.pool, member.member}];
+  place = std::move(member);
+}
+
+asio::awaitable<void> Front::report_sighted() {
+  asio::steady_timer timer(context_, 100ms);
+  co_await timer.async_wait(as_result);
+  SeenList report;
+  for (auto& [name, member] : std::exchange(sighted_, {})) {
+    report.members.push_back(std::move(member));
+    if (report.members.size() == most_in_one_report) upstream_->seen(std::exchange(report, {}));
+  }
+  if (!report.members.empty()) upstream_->seen(std::move(report));
 }
 
 asio::awaitable<void> Front::report_held() {

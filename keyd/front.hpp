@@ -71,12 +71,15 @@ class Front {
   // reported as seen as long as they wait.
   LongPolls::iterator hold(LongPoll poll);
   void release(LongPolls::iterator poll) { long_polls_.erase(poll); }
+  // The keeper hears of a member at most ten times a second, however often it asks.
+  void sighted(Seen member);
   void changed(const std::string& pool);
 
  private:
   void listen(const Setup& setup);
   boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor& acceptor);
   boost::asio::awaitable<void> report_held();
+  boost::asio::awaitable<void> report_sighted();
   FrontSight sight() const;
   StatusListener::Pages pages();
 
@@ -89,6 +92,7 @@ class Front {
   Crowd strangers_{most_strangers};
   std::map<std::string, Crowd> visits_;  // by certificate; none of them is empty
   LongPolls long_polls_;
+  std::map<std::pair<std::string, std::string>, Seen> sighted_;  // by pool and name; not told yet
   FrontCounts counts_;
   Report report_;
   ticket::sys_seconds started_;

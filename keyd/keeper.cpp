@@ -146,6 +146,7 @@ class Keeper : public Publisher {
   void reload();
   void heard(const ToKeeper& message);
   void set_up(const SetUp& answer);
+  void take_over(const SetUp& answer);
   void announce();
   void request(std::uint64_t connection, uid_t by, const json& request);
   void order(std::uint64_t connection, Order order);
@@ -166,6 +167,7 @@ class Keeper : public Publisher {
   Notifier notifier_;
   SystemClock clock_;
   std::unique_ptr<Plan> pending_;  // sent to the front, not answered yet
+  bool reload_again_ = false;      // SIGHUP came meanwhile
   std::optional<Report> reported_;
   sys_seconds reported_at_;
   std::uint64_t pings_ = 0;
@@ -286,6 +288,10 @@ void Keeper::handle_signals() {
 }
 
 void Keeper::reload() {
+  if (pending_) {  // the front has not answered yet: after that, once more
+    reload_again_ = true;
+    return;
+  }
   notifier_.reloading();
   try {
     auto plan = read_plan(plan_.config.file);
@@ -309,14 +315,18 @@ void Keeper::heard(const ToKeeper& message) {
   if (const auto* request = std::get_if<Enrol>(&message)) return authority_.enrol(*request);
   // Both loops turn: this one read it, the front's wrote it.
   if (const auto* pong = std::get_if<Pong>(&message)) {
-    if (pong->number == pings_) notifier_.alive();
+    if (pong->number <= pings_) notifier_.alive();  // late ones too: it lives
     return;
   }
-  const auto now = clock_.now();
-  for (const auto& member : std::get<SeenList>(message).members) authority_.seen(member, now);
+  authority_.seen(std::get<SeenList>(message).members, clock_.now());
 }
 
 void Keeper::set_up(const SetUp& answer) {
+  take_over(answer);
+  if (std::exchange(reload_again_, false)) reload();
+}
+
+void Keeper::take_over(const SetUp& answer) {
   const auto plan = std::move(pending_);
   if (!plan) throw ChannelError("the front answers what it was not asked");
   const bool first = endpoints_.empty();

@@ -252,7 +252,7 @@ asio::awaitable<Answer> Session::respond(const Request& request) {
 asio::awaitable<Answer> Session::give_bundle(api::BundleRequest request) {
   if (const auto refused = refuse_stranger(request.pool); refused.body) co_return refused;
   Seen member{request.pool, role_.name, request.applied.value_or(0), address_};
-  if (request.applied) front_.upstream().seen({{member}});
+  if (request.applied) front_.sighted(member);
 
   const auto* pool = front_.upstream().pool(request.pool);
   if (pool->generation <= request.after && request.wait > 0) {

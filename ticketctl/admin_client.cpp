@@ -190,7 +190,7 @@ void add_admin_options(CommandLine& line) {
 
 json ask(const CommandLine& line, const json& request) {
   auto answer = ask_keyd(find_socket(line), request);
-  if (line.has("json")) std::cout << answer.dump(2, ' ', true) << std::endl;
+  if (line.flag("json")) std::cout << answer.dump(2, ' ', true) << std::endl;
   if (!answer["ok"].get<bool>()) {
     const auto error = answer.value("error", json());
     throw CommandError(exit_no,

@@ -1,6 +1,7 @@
 // ticketctl audit verify: has anybody been at the audit log?
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "admin_client.hpp"
 #include "audit_chain.hpp"
@@ -22,7 +23,10 @@ CommandError broken(const std::string& what) { return {exit_no, what}; }
 
 void follow(AuditChain& chain, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw bad_input(path + ": cannot be read: is it there, and may you read it?");
+  const auto unreadable = [&path] {
+    return bad_input(path + ": cannot be read: is it there, a file, and may you read it?");
+  };
+  if (!file) throw unreadable();
   chain.next_file();
   std::string line;
   for (std::uint64_t at = 1; std::getline(file, line); ++at) {
@@ -30,6 +34,7 @@ void follow(AuditChain& chain, const std::string& path) {
         file.eof() ? "it has no end: it was cut, or is being written" : chain.add(line);
     if (!problem.empty()) throw broken(path + ":" + std::to_string(at) + ": " + problem);
   }
+  if (file.bad()) throw unreadable();
 }
 
 // What the sealed state says that the log must be.
@@ -42,7 +47,9 @@ void compare(const AuditChain& chain, const json& head) {
   }
   if (chain.count() < count) {
     throw broken("the log ends with line " + std::to_string(chain.count()) + ", but keyd wrote " +
-                 std::to_string(count) + ": its end was taken away");
+                 std::to_string(count) +
+                 ": its end was taken away, or the log was rotated: name all parts, the "
+                 "oldest first");
   }
   if (chain.count() > count) {
     throw broken("the log has " + std::to_string(chain.count()) + " lines, but keyd wrote " +
@@ -50,6 +57,35 @@ void compare(const AuditChain& chain, const json& head) {
   }
   if (ticket::hex(chain.last()) != head.value("last", std::string())) {
     throw broken("the last line, number " + std::to_string(count) + ", is not the one keyd wrote");
+  }
+}
+
+AuditChain follow_all(const std::vector<std::string>& files) {
+  AuditChain chain;
+  for (const auto& file : files) follow(chain, file);
+  if (chain.count() == 0) throw bad_input(files.front() + ": no line of an audit log is there");
+  return chain;
+}
+
+// keyd goes on writing while its log is read: what does not fit is looked at again.
+AuditChain follow_live(const CommandLine& line, std::vector<std::string> files) {
+  const bool all = files.empty();
+  for (int attempt = 1;; ++attempt) {
+    try {
+      const auto where = ask_keyd(find_socket(line), {{"command", "audit"}});
+      if (all) files = {where.value("file", std::string())};
+      const auto chain = follow_all(files);
+      compare(chain, ask_keyd(find_socket(line), {{"command", "audit"}}));
+      if (all && chain.first() > 1) {
+        throw broken(files.front() + " begins with line " + std::to_string(chain.first()) +
+                     ": lines were taken away, or the log was rotated: name all parts, the "
+                     "oldest first");
+      }
+      return chain;
+    } catch (const CommandError& problem) {
+      if (problem.code != exit_no || attempt == 4) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100 * attempt));
+    }
   }
 }
 
@@ -68,29 +104,23 @@ int verify_audit(int argc, const char* const* argv) {
 
   std::vector<std::string> files;
   if (line.has("FILE")) files = line.given["FILE"].as<std::vector<std::string>>();
-  json head;
-  if (!line.has("offline")) {
-    head = ask_keyd(find_socket(line), {{"command", "audit"}});
-    if (files.empty()) files.push_back(head.value("file", std::string()));
-  }
-  if (files.empty()) throw bad_input("with --offline, name the FILE to look at");
-
-  AuditChain chain;
-  for (const auto& file : files) follow(chain, file);
-  if (!head.is_null()) compare(chain, head);
-  if (line.has("json")) {
+  const bool offline = line.flag("offline");
+  if (offline && files.empty()) throw bad_input("with --offline, name the FILE to look at");
+  const auto chain = offline ? follow_all(files) : follow_live(line, files);
+  if (line.flag("json")) {
     std::cout << json{{"ok", true},
                       {"first", chain.first()},
                       {"count", chain.count()},
                       {"last", ticket::hex(chain.last())},
-                      {"compared", !head.is_null()}}
+                      {"compared", !offline}}
                      .dump(2)
               << "\n";
     return exit_ok;
   }
   std::cout << "lines " << chain.first() << " to " << chain.count() << " fit"
-            << (head.is_null() ? "; their end was compared with nothing\n"
-                               : ", and are all that keyd wrote\n")
+            << (offline             ? "; their end was compared with nothing\n"
+                : chain.first() > 1 ? ", and end as keyd wrote them\n"
+                                    : ", and are all that keyd wrote\n")
             << "  last line " << ticket::hex(chain.last()) << "\n";
   if (chain.first() > 1) {
     std::cout << "  lines before " << chain.first() << " are in parts that were not named\n";

@@ -117,10 +117,10 @@ int check_servers(int argc, const char* const* argv) {
   if (!line.parse_list(argc, argv, "servers")) return exit_ok;
 
   const auto plan = plan_of(line);
-  const auto report = run_check(plan, line.has("quiet"));
-  if (line.has("json")) {
+  const auto report = run_check(plan, line.flag("quiet"));
+  if (line.flag("json")) {
     std::cout << check_json(plan, report).dump(2, ' ', true) << "\n";
-  } else if (!line.has("quiet")) {
+  } else if (!line.flag("quiet")) {
     for (const auto& text : check_lines(plan, report, terminal())) std::cout << text << "\n";
   }
   return report.all_resume() && report.names_apart() ? exit_ok : exit_no;

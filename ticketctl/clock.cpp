@@ -27,7 +27,7 @@ int accept_clock(int argc, const char* const* argv) {
   add_admin_options(line);
   if (!line.parse(argc, argv)) return exit_ok;
   const auto answer = ask(line, {{"command", "clock-accept"}});
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   const auto shift = answer.value("shift", nlohmann::json(0));
   const auto moved = ticket::seconds(shift.is_number_integer() ? shift.get<std::int64_t>() : 0);
   std::cout << "keyd's time moved by " << (moved.count() < 0 ? "-" : "")

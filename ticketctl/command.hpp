@@ -1,6 +1,8 @@
 // What the commands share: exit codes, errors, and options read by cxxopts.
 #pragma once
 
+// a name may hold a comma
+#define CXXOPTS_VECTOR_DELIMITER '\0'
 #include <cxxopts.hpp>
 #include <stdexcept>
 #include <string>
@@ -42,7 +44,10 @@ struct CommandLine {
   // All that were given, in their order.
   std::vector<std::string> texts(const std::string& name) const;
 
+  // Of an option with a value.
   bool has(const std::string& name) const { return given.count(name) > 0; }
+  // Of a switch; --NAME=false turns it off.
+  bool flag(const std::string& name) const { return has(name) && given[name].as<bool>(); }
   // The last one given, or its default.
   std::string text(const std::string& name) const { return given[name].as<std::string>(); }
   // As text, and it must be there.

@@ -69,8 +69,10 @@ feed::Manifest read_manifest(const fs::path& path) {
   const auto text = as_text(content.expose());
   auto manifest = feed::parse_manifest(text);
   if (!manifest) {
-    // An agent's bundle.json has its wrap beside the bundle's own fields.
-    const auto bundle = feed::parse_bundle(text);
+    // An agent's bundle.json has the bundle as text, beside its wrap.
+    const auto outer = nlohmann::json::parse(text, nullptr, false);
+    const bool kept = outer.is_object() && outer.contains("bundle") && outer["bundle"].is_string();
+    const auto bundle = feed::parse_bundle(kept ? outer["bundle"].get<std::string>() : text);
     if (bundle) manifest = feed::parse_manifest(bundle->manifest);
   }
   if (!manifest) throw bad_input(path.string() + ": neither a bundle nor a manifest; " + allowed);
@@ -267,11 +269,16 @@ int inspect_ticket(int argc, const char* const* argv) {
   }
   known.contexts = {"default"};
   if (line.has("context")) known.contexts = line.given["context"].as<std::vector<std::string>>();
+  for (const auto& context : known.contexts) {
+    if (context.empty() || context.size() > 255) {
+      throw bad_input("--context: a context's name has 1 to 255 bytes");
+    }
+  }
 
   const Moment now = SystemClock().now();
   std::optional<Finding> finding;
   if (known.ring) finding = inspect(file.ticket, *known.ring, known.contexts, now);
-  if (line.has("json")) {
+  if (line.flag("json")) {
     std::cout
         << as_json(file, known, finding).dump(2, ' ', true, ordered_json::error_handler_t::replace)
         << std::endl;

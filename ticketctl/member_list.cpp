@@ -19,7 +19,7 @@ int list_members(int argc, const char* const* argv) {
   nlohmann::json request = {{"command", "status"}};
   if (line.has("pool")) request["pool"] = line.text("pool");
   const auto answer = ask(line, request);
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   const auto status = read_status(answer);
   for (const auto& text : member_lines(status.pools, status.now)) std::cout << text << "\n";
   return exit_ok;

@@ -23,13 +23,13 @@ int revoke_member(int argc, const char* const* argv) {
   if (!line.parse(argc, argv, "NAME")) return exit_ok;
 
   const auto name = line.required("NAME"), pool = line.required("pool");
-  if (line.has("drop-tickets") && line.has("keep-tickets")) {
+  if (line.flag("drop-tickets") && line.flag("keep-tickets")) {
     throw bad_input("--drop-tickets or --keep-tickets, not both");
   }
-  const bool drop = !line.has("keep-tickets");
+  const bool drop = !line.flag("keep-tickets");
   const auto answer =
       ask(line, {{"command", "expel"}, {"pool", pool}, {"member", name}, {"drop_tickets", drop}});
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   const auto expelled = read_expelled(answer);
   std::cout << pool << ": " << name << " (member " << expelled.number
             << ") is expelled, generation " << expelled.generation << " goes to the others\n";
@@ -53,7 +53,7 @@ int readmit_member(int argc, const char* const* argv) {
 
   const auto name = line.required("NAME"), pool = line.required("pool");
   ask(line, {{"command", "readmit"}, {"pool", pool}, {"member", name}});
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   std::cout << pool << ": " << name << " may enrol again, with a new certificate\n";
   return exit_ok;
 }

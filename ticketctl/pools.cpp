@@ -14,7 +14,7 @@ int list_pools(int argc, const char* const* argv) {
   if (!line.parse(argc, argv)) return exit_ok;
 
   const auto answer = ask(line, {{"command", "pools"}});
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   std::vector<std::vector<std::string>> rows = {
       {"pool", "generation", "members", "epochs", "sealing"}};
   for (const auto& pool : read_pools(answer)) {

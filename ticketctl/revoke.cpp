@@ -49,7 +49,7 @@ int revoke_tickets(int argc, const char* const* argv) {
                                  {"member", member},
                                  {"from", from.time_since_epoch().count()},
                                  {"until", until.time_since_epoch().count()}});
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   std::cout << pool << ": what " << member << " sealed from "
             << short_time(from, now, Detail::seconds) << " to "
             << short_time(until, now, Detail::seconds) << " is revoked, generation "

@@ -16,11 +16,11 @@ int rotate_pool(int argc, const char* const* argv) {
   if (!line.parse(argc, argv)) return exit_ok;
 
   const auto pool = line.required("pool");
-  if (!line.has("now")) {
+  if (!line.flag("now")) {
     throw bad_input("keyd rotates on its own schedule; to do it at once, say --now");
   }
   const auto answer = ask(line, {{"command", "rotate"}, {"pool", pool}});
-  if (line.has("json")) return exit_ok;
+  if (line.flag("json")) return exit_ok;
   const auto rotated = read_rotated(answer);
   std::cout << pool << ": generation " << rotated.generation << ", ";
   if (rotated.sealing == 0) {

@@ -13,7 +13,7 @@ namespace {
 
 std::string one_view(const CommandLine& line, const nlohmann::json& request) {
   const auto answer = ask(line, request);
-  if (line.has("json")) return "";
+  if (line.flag("json")) return "";
   std::string view;
   for (const auto& text : status_lines(read_status(answer), terminal())) view += text + "\n";
   return view;
@@ -21,7 +21,7 @@ std::string one_view(const CommandLine& line, const nlohmann::json& request) {
 
 // Until it is interrupted. A keyd that goes away is waited for.
 [[noreturn]] void watch(const CommandLine& line, const nlohmann::json& request) {
-  const bool screen = isatty(STDOUT_FILENO) == 1 && !line.has("json");
+  const bool screen = isatty(STDOUT_FILENO) == 1 && !line.flag("json");
   for (;;) {
     std::string view;
     try {
@@ -50,7 +50,7 @@ int show_status(int argc, const char* const* argv) {
 
   nlohmann::json request = {{"command", "status"}};
   if (line.has("pool")) request["pool"] = line.text("pool");
-  if (line.has("watch")) watch(line, request);
+  if (line.flag("watch")) watch(line, request);
   std::cout << one_view(line, request);
   return exit_ok;
 }

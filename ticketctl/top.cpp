@@ -147,7 +147,7 @@ std::vector<Host> hosts_of(const CommandLine& line) {
 
 // 0 = without end.
 unsigned count_of(const CommandLine& line) {
-  if (line.has("once")) return 1;
+  if (line.flag("once")) return 1;
   if (!line.has("count")) return 0;
   const auto text = line.text("count");
   unsigned count = 0;
@@ -200,7 +200,7 @@ int show_top(int argc, const char* const* argv) {
       "json", "A line of JSON instead of each table");
   if (!line.parse_list(argc, argv, "agents")) return exit_ok;
   std::signal(SIGPIPE, SIG_IGN);
-  return watch(hosts_of(line), count_of(line), line.has("json"));
+  return watch(hosts_of(line), count_of(line), line.flag("json"));
 }
 
 }  // namespace ticketctl

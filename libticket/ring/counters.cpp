@@ -7,10 +7,12 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <thread>
 
 namespace ticket::ring {
 
@@ -129,14 +131,24 @@ void gather(int file, std::size_t index, const Slot& slot) {
   write_slot(file, index, Slot{});
 }
 
+// Held for some microseconds by whoever is honest. Anybody who may read the file can
+// hold it for ever: nobody waits for that.
 class Lock {
  public:
-  explicit Lock(int file) : file_(file) { flock(file, LOCK_EX); }
-  ~Lock() { flock(file_, LOCK_UN); }
+  explicit Lock(int file) : file_(file) {
+    for (int tries = 0; !(held_ = flock(file, LOCK_EX | LOCK_NB) == 0) && tries < 50; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  ~Lock() {
+    if (held_) flock(file_, LOCK_UN);
+  }
   Lock(const Lock&) = delete;
+  bool held() const { return held_; }
 
  private:
   int file_;
+  bool held_ = false;
 };
 
 }  // namespace
@@ -148,6 +160,7 @@ Counters::~Counters() {
   if (!file_ || slot_ == 0 || !still_mine()) return;
   const Lock lock(file_.get());
   Slot mine;
+  if (!lock.held()) return;  // whoever takes the next slot gathers it
   if (read_slot(file_.get(), slot_, mine)) gather(file_.get(), slot_, mine);
 }
 
@@ -191,6 +204,7 @@ bool Counters::take_slot() {
   Fd file(open(path_.c_str(), O_RDWR | O_CLOEXEC));
   if (!file || !valid(file.get())) return false;
   const Lock lock(file.get());
+  if (!lock.held()) return false;  // the next flush tries again
   owner_ = owner_of(static_cast<std::uint32_t>(getpid()));
   for (std::size_t index = gathered + 1; index < max_slots; ++index) {
     Slot slot;
@@ -215,6 +229,10 @@ void Counters::create(const std::filesystem::path& path, int group) {
   struct stat status {};
   fstat(file.get(), &status);
   if (status.st_size == 0) {
+    if (!lock.held()) {
+      throw std::runtime_error("counters file " + path.string() +
+                               ": another process keeps it locked");
+    }
     FileHeader header{};
     std::memcpy(header.magic, magic, sizeof(magic));
     header.version = layout_version;

@@ -171,7 +171,7 @@ struct House {
     return said.answers.back();
   }
   void seen(const std::string& member, std::uint64_t applied) {
-    authority->seen({"web", member, applied, "192.0.2.1"}, now);
+    authority->seen({{"web", member, applied, "192.0.2.1"}}, now);
     tend();
   }
   json pool_status() const { return json(authority->status("web", now)).at("pools").at(0); }

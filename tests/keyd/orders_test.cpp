@@ -324,6 +324,31 @@ TEST_SUITE("promise 10") {
     }
   }
 
+  TEST_CASE("promise 10: a clock accepted while the disk is full moves the epochs once it is not") {
+    const auto shift = seconds(24h);
+    Pair house;
+    const auto before = house.newest();
+    house.store.problem = "disk full";
+    json answer;
+    house.authority->order({.kind = Order::Kind::accept_clock, .shift = shift},
+                           [&](const json& told) { answer = told; });
+    house.now += shift;
+    house.tend();
+    CHECK(answer.is_null());  // still under way
+    CHECK(house.newest().generation == before.generation);
+    CHECK(house.authority->next() > house.now);  // no busy loop
+
+    house.store.problem.clear();
+    house.now += 30s;
+    house.tend();
+    CHECK(answer.at("ok") == true);
+    const auto after = house.newest();
+    CHECK(after.generation > before.generation);
+    REQUIRE(sealing(after, house.now) != nullptr);
+    CHECK(sealing(after, house.now)->id == before.epochs.front().id);
+    CHECK(after.epochs.front().opens_until == before.epochs.front().opens_until + shift);
+  }
+
   TEST_CASE("promise 10: started with a clock that is behind its own keys, it holds") {
     Pair house;
     house.live(2h);

@@ -2,6 +2,8 @@
 // socket.
 #include <poll.h>
 
+#include <thread>
+
 #include "keyd_process.hpp"
 
 using namespace test;
@@ -194,6 +196,22 @@ TEST_SUITE("the keyd process") {
     CHECK(keyd.says("stays as it was: " + (folder / "keyd.key").string()));
     CHECK(lifetime() == 6 * 3600);
     CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "web1")) == "200");
+  }
+
+  TEST_CASE("promise 9: SIGHUP again and again takes the last one over") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    folder.configure("lifetime = \"6h\"\n");
+    for (int i = 0; i < 50; ++i) {
+      keyd.process.send(SIGHUP);
+      std::this_thread::sleep_for(std::chrono::milliseconds(i % 5));
+    }
+    const auto lifetime = [&] {
+      return keyd.order({{"command", "status"}}).at("pools").at(0).at("policy").at("lifetime");
+    };
+    CHECK(support::wait_until([&] { return lifetime() == 6 * 3600; }, 10s));
+    CHECK(keyd.process.alive());
   }
 
   TEST_CASE("promise 15: what is wrong at the start is said, and nothing is started") {

@@ -95,7 +95,7 @@ class Manager {
         messages_, [&](const std::string& text) { return text.starts_with(beginning); }));
   }
   bool hears(const std::string& beginning, std::size_t times = 1) {
-    return support::wait_until([&] { return heard(beginning) >= times; }, 20s);
+    return support::wait_until([&] { return heard(beginning) >= times; }, 60s);
   }
   void forget() {
     heard("");

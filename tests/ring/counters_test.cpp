@@ -1,6 +1,8 @@
 #include "ring/counters.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +94,27 @@ TEST_SUITE("counters") {
     counters.flush();
     CHECK(of(Counters::sum(path), Counter::sealed) == 2);
     CHECK(of(Counters::sum(path), Counter::expired) == 1);
+  }
+
+  TEST_CASE("somebody who keeps the file locked stops nobody") {
+    const TempFolder folder;
+    const auto path = folder / "web.counters";
+    Counters::create(path);
+    Counters before(path);
+    before.add(Counter::sealed);
+    before.flush();
+    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    REQUIRE(flock(file, LOCK_EX) == 0);
+    Counters::create(path);
+    Counters during(path);
+    during.add(Counter::sealed);
+    during.flush();
+    before.add(Counter::sealed);
+    before.flush();  // it has its slot
+    CHECK(Counters::sum(path)[static_cast<std::size_t>(Counter::sealed)] == 2);
+    close(file);
+    during.flush();
+    CHECK(Counters::sum(path)[static_cast<std::size_t>(Counter::sealed)] == 3);
   }
 
   TEST_CASE("threads lose no count") {

@@ -280,7 +280,7 @@ TEST_SUITE("openssl: reasons") {
       CAPTURE(version_name(version));
       const auto session = own(context.get(), version);
       const auto genuine = ticket_of(session.get());
-      long early = 0;  // resident, when all caches are full
+      [[maybe_unused]] long early = 0;  // resident, when all caches are full
       for (int i = 0; i < offers / 2; ++i) {
         if (i == offers / 10) early = resident();
         auto ticket = genuine;
