@@ -26,6 +26,7 @@ def extras():
         ("check: lint", lint),
         ("check: a program builds on the installed library", installation),
         ("check: the demo", demo),
+        ("check: a short soak", soak),
     ]
 
 
@@ -103,6 +104,13 @@ def installation():
         output_of(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", str(there / "server.cpp"),
                    "-o", str(there / "server"), *flags,
                    f"-Wl,-rpath-link,{modules.parent}"])
+
+
+def soak():
+    log = build.folder() / "step-logs/soak.log"
+    steps.run([sys.executable, str(root / "tools/lib/soak.py"), "--minutes", "0.7"], log,
+              timeout=300)
+    print("      ", steps.tail(log, 1).strip())
 
 
 def demo():

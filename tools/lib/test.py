@@ -127,7 +127,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="g++ only, no sanitizers")
     parser.add_argument("--extras", action="store_true",
-                        help="also what CI checks: formatting, lint, installation, the demo")
+                        help="also what CI checks: formatting, lint, installation, the demo, a short soak")
     arguments = parser.parse_args()
 
     began = time.monotonic()
