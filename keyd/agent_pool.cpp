@@ -82,14 +82,18 @@ void PoolLife::start(Moment now) {
   const auto& stored = state_.bundle();
   auto opening = stored ? open(stored->bundle, stored->wrap, now)
                         : ticket::Checked<Opening>(ticket::reject(Rejection::unknown_key));
-  if (opening) {
+  // A state folder that was restored is older than the ring that its servers have.
+  const auto written = ring_->current();
+  const bool older = opening && written && written->generation > opening->opened.ring.generation;
+  if (opening && !older) {
     const bool promote = opening->with == OpenedWith::successor;
     rotate_every_ = opening->opened.manifest.policy.rotate_every;
     publish(opening->opened.ring.without_expired(now), now);
     if (promote) state_.promote_successor();
     standing_.must_fetch = false;
   } else {
-    if (stored) {
+    if (older) log(level_enum::warn, "the stored bundle is older than the ring file, which stays");
+    if (stored && !opening) {
       log(level_enum::warn,
           "the stored bundle gives no ring: " + std::string(to_text(opening.error())));
     }
@@ -136,7 +140,9 @@ std::variant<Request, Pause> PoolLife::next(Moment now) {
 Request PoolLife::request(const AskEnrol&, Moment now) {
   if (!state_.successor()) state_.make_successor();
   auto mark = state_.mark();
-  mark.enrolled_at = std::max(now.steady, mark.enrolled_at + seconds(1));
+  // of a clock that ran ahead: keyd takes nothing so far from its own time
+  const bool ahead = mark.enrolled_at > now.steady + ticket::clock_tolerance;
+  mark.enrolled_at = ahead ? now.steady : std::max(now.steady, mark.enrolled_at + seconds(1));
   state_.store_mark(mark);  // before it is sent: keyd refuses a time that it has seen
   const auto sealing_key = ticket::crypto::box_public(*state_.successor());
   return {.method = "PUT",

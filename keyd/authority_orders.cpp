@@ -197,6 +197,8 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
       epoch.seals_until += shift;
       epoch.opens_until += shift;
     }
+    // a time that has yet to come would refuse every enrolment until then
+    for (auto& member : state.members) member.enrolled_at = std::min(member.enrolled_at, draft.at);
     if (pools_.contains(state.name)) draft.renewed.insert(state.name);
   }
   add_audit_line(draft.state.audit,

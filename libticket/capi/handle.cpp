@@ -46,13 +46,17 @@ Moment CallbackClock::now() const {
 }
 
 Tender::Tender(ring::LiveRing& ring)
-    : ring_(ring), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : ring_(ring), maker_(::getpid()), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_) throw std::system_error(errno, std::generic_category(), "eventfd");
   const AllSignalsBlocked blocked;
   thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
 }
 
 Tender::~Tender() {
+  if (::getpid() != maker_) {  // and the eventfd is shared: the parent would wake for ever
+    thread_.detach();
+    return;
+  }
   thread_.request_stop();
   const std::uint64_t one = 1;
   while (::write(wake_.get(), &one, sizeof one) < 0 && errno == EINTR) {

@@ -35,6 +35,7 @@ class Tender {
   void run(std::stop_token stop);
 
   ring::LiveRing& ring_;
+  pid_t maker_;  // whose thread it is: a forked child has a copy of all but the thread
   ring::Fd wake_;
   std::jthread thread_;
 };

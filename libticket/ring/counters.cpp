@@ -135,8 +135,9 @@ void gather(int file, std::size_t index, const Slot& slot) {
 // hold it for ever: nobody waits for that.
 class Lock {
  public:
-  explicit Lock(int file) : file_(file) {
-    for (int tries = 0; !(held_ = flock(file, LOCK_EX | LOCK_NB) == 0) && tries < 50; ++tries) {
+  // Asks again for so many milliseconds.
+  explicit Lock(int file, int patience = 50) : file_(file) {
+    for (int i = 0; !(held_ = flock(file, LOCK_EX | LOCK_NB) == 0) && i < patience; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
@@ -203,7 +204,7 @@ bool Counters::still_mine() const {
 bool Counters::take_slot() {
   Fd file(open(path_.c_str(), O_RDWR | O_CLOEXEC));
   if (!file || !valid(file.get())) return false;
-  const Lock lock(file.get());
+  const Lock lock(file.get(), 0);
   if (!lock.held()) return false;  // the next flush tries again
   owner_ = owner_of(static_cast<std::uint32_t>(getpid()));
   for (std::size_t index = gathered + 1; index < max_slots; ++index) {

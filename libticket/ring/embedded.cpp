@@ -76,8 +76,12 @@ void FilePool::follow(Moment now) {
 void FilePool::write(Moment now) {
   leave_lost_file();
   if (!writer_) take_lock();
-  if (!writer_) return;
+  if (!writer_) {
+    rescued_.reset();  // another process makes the keys: ours have no future
+    return;
+  }
   rotate(now);
+  rescued_.reset();
   writer_->heartbeat(now);
   say("", "");
 }

@@ -42,11 +42,27 @@ SecretBytes carry_over(const std::vector<Epoch>& before, const SecretBytes& secr
   return carried;
 }
 
+// Keys that were made under a clock that ran ahead come back to ours, each living as
+// long as it did: else the one that is next would seal until then.
+std::vector<Epoch> in_our_time(std::vector<Epoch> epochs, Moment now) {
+  seconds ahead{0};
+  for (const auto& epoch : epochs) ahead = std::max(ahead, epoch.made - now.steady);
+  if (ahead <= clock_tolerance) return epochs;
+  for (auto& epoch : epochs) {
+    epoch.made -= ahead;
+    epoch.seals_from -= ahead;
+    epoch.seals_until -= ahead;
+    epoch.opens_until -= ahead;
+  }
+  return epochs;
+}
+
 std::optional<Ring> next_ring(const Ring& ring, const Policy& policy, Moment now,
                               sys_seconds& next) {
-  auto plan = plan_rotation(ring.epochs, last_number(ring.epochs), policy, now, Readiness::alone);
+  const auto epochs = in_our_time(ring.epochs, now);
+  auto plan = plan_rotation(epochs, last_number(epochs), policy, now, Readiness::alone);
   next = plan.next;
-  if (!plan.changed && ring.policy == policy) return std::nullopt;
+  if (!plan.changed && ring.policy == policy && epochs == ring.epochs) return std::nullopt;
 
   Ring after;
   after.pool = ring.pool;

@@ -10,10 +10,12 @@ sys_seconds Ring::next_change(Moment now) const {
   const auto consider = [&next](sys_seconds time, sys_seconds after) {
     if (time > after) next = std::min(next, time);
   };
+  // what follows the steady clock comes when `latest` is as far ahead of it as now
+  const auto ahead = now.latest - now.steady;
   for (const auto& epoch : epochs) {
-    consider(epoch.seals_from, now.steady);
-    consider(epoch.seals_until, now.steady);
-    consider(epoch.seals_until + policy.stretch, now.steady);
+    consider(epoch.seals_from + ahead, now.latest);
+    consider(epoch.seals_until + ahead, now.latest);
+    consider(epoch.seals_until + policy.stretch + ahead, now.latest);
     consider(epoch.opens_until, now.latest);
   }
   return next;

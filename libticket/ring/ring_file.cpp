@@ -1,6 +1,7 @@
 #include "ring/ring_file.hpp"
 
 #include <fcntl.h>
+#include <sodium.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -274,6 +275,13 @@ void RingWriter::start_new() {
   header.pool_length = static_cast<std::uint8_t>(pool_.size());
   std::ranges::copy(pool_, header.pool);
   write_value(file_.get(), header, 0);
+  start_index();
+}
+
+// Anywhere, or who followed an earlier file of this name might take this one for it.
+void RingWriter::start_index() {
+  randombytes_buf(&index_, sizeof(index_));
+  index_ &= 0x7fff'ffff'ffff'fffe;
 }
 
 void RingWriter::take_over() {
@@ -288,6 +296,7 @@ void RingWriter::take_over() {
                              std::string(header.pool, header.pool_length) + ", not to " + pool_);
   }
   index_ = header.index;
+  if (index_ == 0) start_index();
   wipe_slot(index_ + 1);  // what a writer that was killed between flip and wipe left
 }
 

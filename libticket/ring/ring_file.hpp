@@ -51,6 +51,7 @@ class RingWriter {
  private:
   RingWriter(const std::filesystem::path& path, std::string_view pool, Fd locked, int group);
   void start_new();
+  void start_index();
   void take_over();
   void wipe_slot(std::uint64_t index);
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <thread>
 #include <ticket/ticket.hpp>
 
@@ -242,6 +243,26 @@ TEST_SUITE("tkt_ring_embed") {
     tkt_ring_info_read(ring, &info);
     CHECK(info.state == TKT_RING_NONE);
     CHECK(std::string(info.why) == "ring file not written: No such file or directory");
+  }
+
+  TEST_CASE("a forked child that frees its ring leaves the parent's in peace") {
+    auto options = embed_options();
+    options.no_thread = 0;
+    tkt_ring* ring = nullptr;
+    REQUIRE(tkt_ring_embed(&ring, &options) == TKT_OK);
+    const RingPtr owner(ring);
+    const auto child = fork();
+    if (child == 0) {
+      tkt_ring_free(ring);
+      _exit(0);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    const auto before = std::clock();
+    std::this_thread::sleep_for(500ms);
+    const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+    CHECK(used < 0.2);  // its thread sleeps
   }
 
   TEST_CASE("ticket.hpp embeds too") {

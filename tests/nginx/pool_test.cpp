@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <regex>
 #include <thread>
 
@@ -321,6 +322,70 @@ TEST_SUITE("nginx") {
       if (version == 12) continue;  // s_client does not keep a ticket that is renewed
       const auto next = connect(later.port, {.version = version, .offer = renewed});
       CHECK(next.body.starts_with("resumed web 3 1 "));
+    }
+  }
+
+  TEST_CASE("in steady state the module asks the kernel for no lock and no memory") {
+    const support::TempFolder folder;
+    const Certificates certificates(folder / "web");
+    RingFile ring(folder / "web.ring");
+    ring.publish(three_epochs());
+    support::write_text(folder / "key", std::string(80, 'k'));
+    const auto calls = [&](const std::string& name, const std::string& tickets, int version) {
+      const int port = support::unused_port();
+      const auto there = folder / name;
+      const Nginx server(
+          there, http_block(there, tickets + "; server { listen 127.0.0.1:" + std::to_string(port) +
+                                       " ssl; server_name a.test; " + certificates.of("a.test") +
+                                       " return 200 \"\"; }"));
+      const std::string kept = folder / (name + ".session");
+      const auto resume = [&](int times) {
+        for (int i = 0; i < times; ++i) {
+          CHECK(connect(port, {.version = version, .offer = kept}).reused);
+        }
+      };
+      connect(port, {.version = version, .keep = kept});
+      resume(20);  // both workers have warmed up
+      std::vector<std::string> argv = {
+          "strace",
+          "-f",
+          "-qq",
+          "-o",
+          folder / "calls",
+          "-e",
+          "trace=accept4,futex,getrandom,mmap,munmap,mremap,brk,madvise,mprotect"};
+      for (const auto pid : server.children()) {
+        argv.insert(argv.end(), {"-p", std::to_string(pid)});
+      }
+      support::Process strace(argv);
+      const auto attached = [&] {
+        return std::ranges::all_of(server.children(), [](pid_t pid) {
+          return support::read_text("/proc/" + std::to_string(pid) + "/status")
+                     .find("TracerPid:\t0") == std::string::npos;
+        });
+      };
+      REQUIRE(support::wait_until(attached, 10s));
+      resume(30);
+      strace.send(SIGTERM);
+      strace.wait(5s);
+      const auto text = support::read_text(folder / "calls");
+      std::size_t accepted = 0;
+      for (auto at = text.find("accept4("); at != std::string::npos;
+           at = text.find("accept4(", at + 1)) {
+        ++accepted;
+      }
+      CHECK(accepted >= 30);
+      return static_cast<int>(std::ranges::count(text, '\n') - static_cast<long>(accepted));
+    };
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      const auto number = std::to_string(version);
+      const int with = calls("module" + number, "ticket_ring " + ring.path().string(), version);
+      const int without =
+          calls("static" + number, "ssl_session_ticket_key " + (folder / "key").string(), version);
+      MESSAGE("30 resumptions: ", with, " calls for locks and memory with the module, ", without,
+              " without");
+      CHECK(with <= without + 3);
     }
   }
 

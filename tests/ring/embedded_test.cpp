@@ -167,6 +167,24 @@ TEST_SUITE("embedded pool") {
     CHECK_FALSE(opens(*ring, first));
   }
 
+  TEST_CASE("promise 10: keys made under a clock that ran years ahead rotate once it is right") {
+    Host host;
+    host.clock.set(Moment(noon + 4 * 365 * 24h));
+    const auto first = sealing(*host.start());
+    host.clock.set(Moment(noon));
+    const auto ring = host.start();
+    CHECK(sealing(*ring) == first);
+    for (int i = 0; i < 5; ++i) {
+      host.clock.advance(30min);
+      ring->tend(ring->now());
+    }
+    CHECK(sealing(*ring) != first);
+    CHECK(sealing(*ring) != KeyName{});
+    host.clock.advance(20h);
+    ring->tend(ring->now());
+    CHECK_FALSE(opens(*ring, first));
+  }
+
   TEST_CASE("a restart goes on with the keys of the file") {
     Host host;
     auto ring = host.start();

@@ -47,9 +47,35 @@ TEST_SUITE("ring file") {
     CHECK(read->epochs == ring.epochs);
     CHECK(read->revocations == ring.revocations);
     CHECK(std::ranges::equal(read->secrets.expose(), ring.secrets.expose()));
-    CHECK(reader.index() == 1);
+    CHECK(reader.index() % 2 == 1);
     CHECK(reader.heartbeat() == noon);
     CHECK(writer.current()->epochs == ring.epochs);
+  }
+
+  TEST_CASE("a file made anew has another index, so who followed the old one notices") {
+    const TempFolder folder;
+    const auto path = folder / "web.ring";
+    std::uint64_t before = 0;
+    {
+      RingWriter writer(path, "web");
+      REQUIRE(writer.publish(ring_of(hourly(1, 2)), noon).has_value());
+      before = RingReader(path).index();
+    }
+    std::filesystem::remove(path);
+    RingWriter writer(path, "web");
+    CHECK(RingReader(path).index() == 0);
+    REQUIRE(writer.publish(ring_of(hourly(3, 4)), noon).has_value());
+    CHECK(RingReader(path).index() != before);
+    CHECK(writer.current()->epochs.front().number == 3);
+  }
+
+  TEST_CASE("a ring changes when its clocks say so, also when the wall is ahead") {
+    const auto ring = ring_of(hourly(1, 2));
+    for (const auto ahead : {seconds(0), seconds(10min), seconds(2h)}) {
+      CAPTURE(ahead.count());
+      const Moment now(noon + 55min, noon + 55min + ahead);
+      CHECK(ring.next_change(now) == now.latest + 5min);
+    }
   }
 
   TEST_CASE("the file is 0640 and tells its pool to nobody else") {
