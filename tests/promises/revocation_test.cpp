@@ -93,7 +93,7 @@ TEST_SUITE("revocation") {
     REQUIRE_MESSAGE(done.code == 0, done.output);
     CHECK(support::wait_until([&] { return resumed(fleet, {1, 2}, "first") == 0; }, 10s));
     CHECK(resumed(fleet, {1, 2}, "second") == 4);
-    std::this_thread::sleep_for(1s);  // sealed behind the window
+    std::this_thread::sleep_for(2500ms);  // sealed behind the window, which has whole seconds
     begin(fleet, 1, "third");
     CHECK(resumed(fleet, {1, 2}, "third") == 4);
   }
