@@ -53,8 +53,10 @@ Tender::Tender(ring::LiveRing& ring)
 }
 
 Tender::~Tender() {
-  if (::getpid() != maker_) {  // and the eventfd is shared: the parent would wake for ever
-    thread_.detach();
+  if (::getpid() != maker_) {
+    // The eventfd is shared: the parent would wake for ever. And the handle is that of
+    // a thread that is not here, so not even detach() may have it: it is left behind.
+    static_cast<void>(new std::jthread(std::move(thread_)));
     return;
   }
   thread_.request_stop();
