@@ -74,7 +74,7 @@ AuditChain follow_live(const CommandLine& line, std::vector<std::string> files) 
     try {
       const auto where = ask_keyd(find_socket(line), {{"command", "audit"}});
       if (all) files = {where.value("file", std::string())};
-      const auto chain = follow_all(files);
+      auto chain = follow_all(files);
       compare(chain, ask_keyd(find_socket(line), {{"command", "audit"}}));
       if (all && chain.first() > 1) {
         throw broken(files.front() + " begins with line " + std::to_string(chain.first()) +
