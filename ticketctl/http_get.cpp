@@ -45,7 +45,7 @@ Answer http_get(const Endpoint& server, const std::string& path,
   if (send(socket->file(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
     return tl::unexpected(std::string(std::strerror(errno)));
   }
-  const auto answer = read_whole(socket->file(), deadline);
+  auto answer = read_whole(socket->file(), deadline);
   if (!answer) return answer;
   const auto body = answer->find("\r\n\r\n");
   if (!answer->starts_with("HTTP/1.") || body == std::string::npos) {

@@ -32,7 +32,7 @@ std::string take_name(std::string_view& rest) {
     const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
     if (!letter && (size == 0 || c < '0' || c > '9')) break;
   }
-  const std::string name(rest.substr(0, size));
+  std::string name(rest.substr(0, size));
   rest.remove_prefix(size);
   return name;
 }
