@@ -304,8 +304,25 @@ void PoolLife::publish(ticket::ring::Ring ring, Moment now) {
 // ---- the timer
 
 void PoolLife::tick(Moment now) {
+  if (!ring_->in_place() && !take_up_lost_file(now)) return;
   ring_->heartbeat(now);
   if (now.latest >= next_change_) wipe_expired(now);
+}
+
+// Somebody removed, replaced or emptied the ring file, so the servers of this host
+// no longer see what is written. False: they still do not.
+bool PoolLife::take_up_lost_file(Moment now) {
+  try {
+    ring_->reopen(now);
+  } catch (const std::exception& error) {
+    if (lost_file_ != error.what()) log(level_enum::err, error.what());
+    lost_file_ = error.what();
+    return false;
+  }
+  lost_file_.clear();
+  log(level_enum::warn, "the ring file was removed or replaced by somebody; it is written anew");
+  if (!ring_->current()) start(now);
+  return true;
 }
 
 // The secrets stand in the ring file alone; here they are read for a moment.

@@ -108,6 +108,7 @@ class PoolLife {
   void publish(ticket::ring::Ring ring, ticket::Moment now);
   void start_from_ring_file(ticket::Moment now);
   void plan_renewal(ticket::Moment now);
+  bool take_up_lost_file(ticket::Moment now);
   void wipe_expired(ticket::Moment now);
 
   ticket::feed::Expectation expectation() const;
@@ -133,6 +134,7 @@ class PoolLife {
   Backoff backoff_;
   std::chrono::milliseconds pause_{0};
   std::string last_trouble_;
+  std::string lost_file_;  // why the ring file cannot be taken up again; told once
   std::map<ticket::Rejection, unsigned> refusals_;
   unsigned enrolments_ = 0, enrolments_refused_ = 0;
 };

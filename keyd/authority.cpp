@@ -81,6 +81,12 @@ std::string expulsion(const PoolState& state, const std::string& name,
   return {};
 }
 
+// The newest generation that a member may be believed to have applied: of a clock that
+// was a year ahead. One gone bad could else use up all the numbers there are.
+std::uint64_t furthest(Moment now) {
+  return ring::next_generation(0, Moment(now.latest + std::chrono::hours(365 * 24)));
+}
+
 // Nothing to tell, or the manifest that a newer keyd would write differently.
 bool stale(const PoolState& state, const ring::Policy& policy) {
   const auto manifest = feed::parse_manifest(state.manifest);
@@ -108,6 +114,8 @@ void Authority::configure(std::vector<PoolSetup> pools, Moment now) {
     const auto name = setup.config.name;
     auto& pool = configured[name];
     pool.known_since = now.steady;
+    const auto* state = state_.pool(name);
+    pool.inherited = state != nullptr && state->generation != 0;
     pool.overtaken = state_.restored;
     if (const auto known = pools_.find(name); known != pools_.end())
       pool = std::move(known->second);
@@ -148,7 +156,7 @@ sys_seconds Authority::next() const {
 // ---- rotation
 
 void Authority::draft_rotations(Draft& draft, Moment now) {
-  const auto problem = clock_problem(now);
+  const auto problem = clock_problem(draft.state, now);
   if (!problem.empty() && !holding_) spdlog::error("{}", problem);
   if (problem.empty() && holding_) spdlog::info("the clocks agree again, rotation goes on");
   holding_ = !problem.empty();
@@ -187,10 +195,15 @@ void Authority::draft_plan(Draft& draft, PoolState& state, const Pool& pool, Mom
   const auto& policy = pool.setup.config.policy;
   std::vector<Epoch> burned, standing;
   for (const auto& epoch : state.epochs) (epoch.burned ? burned : standing).push_back(epoch);
+  std::erase_if(standing, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
 
   const bool ordered = draft.rotated.contains(state.name);
   const auto planner = ordered ? ring::plan_rotation_now : ring::plan_rotation;
-  auto plan = planner(standing, state.last_epoch, policy, now, readiness(state, pool, now));
+  // An order that comes while rotation holds changes no epoch's times: by a clock that is
+  // behind, one that seals looks announced, and would be let seal for longer.
+  auto plan = holding_ && !standing.empty()
+                  ? ring::Plan{standing, state.last_epoch, false, now.steady + hold_looks}
+                  : planner(standing, state.last_epoch, policy, now, readiness(state, pool, now));
   draft.next[state.name] = plan.next;
   const bool renewed = draft.renewed.contains(state.name);
   if (!plan.changed && !renewed && !pool.overtaken && !stale(state, policy)) return;
@@ -206,7 +219,7 @@ void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& poo
                                  std::vector<Epoch> epochs, Moment now) const {
   state.secrets = ring::carry_over(state.epochs, state.secrets, epochs);
   state.epochs = std::move(epochs);
-  state.generation = ring::next_generation(state.generation, now);
+  state.generation = ring::next_generation(std::max(state.generation, pool.newest_applied), now);
   state.content_key = feed::ContentKey::random();
   drop_revocations(state);
   state.manifest = feed::write_manifest(manifest_of(state, pool.setup.config.policy, now));
@@ -336,9 +349,12 @@ void Authority::sight(const Seen& seen, Moment now) {
   pool->second.sightings[seen.member] = {seen.applied, now.steady, seen.address};
 
   // Only a state restored from an old backup lies behind its members; what this
-  // process made itself cannot, whatever a member says.
-  const bool ahead = seen.applied > state->generation;
-  if (ahead && pool->second.inherited && !pool->second.overtaken) {
+  // process began itself cannot, whatever a member says.
+  const bool ahead = seen.applied > state->generation && seen.applied <= furthest(now);
+  if (!ahead || !pool->second.inherited || !pool->second.overtook.insert(seen.member).second)
+    return;
+  pool->second.newest_applied = std::max(pool->second.newest_applied, seen.applied);
+  if (!pool->second.overtaken) {
     log_event(spdlog::level::warn,
               {.pool = seen.pool, .member = seen.member, .address = seen.address},
               fmt::format("pool {}: {} has applied generation {}, newer than {}: the state is "
@@ -376,7 +392,7 @@ void Authority::succeed(Draft& draft) {
   for (const auto& name : draft.generations) {
     const auto pool = pools_.find(name);
     if (pool == pools_.end()) continue;
-    pool->second.inherited = pool->second.overtaken = false;
+    pool->second.overtaken = false;
     const auto& state = *state_.pool(name);
     log_event(spdlog::level::info, {.pool = name, .generation = state.generation},
               fmt::format("pool {}: generation {} with epochs {} to {}, {} members", name,

@@ -88,8 +88,10 @@ class Authority {
     std::map<std::string, Sighting> sightings;  // by member; enrolled ones only
     ticket::sys_seconds next;                   // when the schedule wants to be asked again
     ticket::sys_seconds known_since;            // by this process
-    bool inherited = true;                      // its generation was made before this process began
-    bool overtaken = false;  // a member has applied a newer one: the state is an old backup
+    bool inherited = false;                     // its state is from before this process
+    bool overtaken = false;  // a member has applied a newer generation: that was an old backup
+    std::uint64_t newest_applied = 0;  // of those, so that the next one is newer still
+    std::set<std::string> overtook;    // who said so; each is believed once
   };
   struct Draft;
   struct Waiting {
@@ -139,7 +141,7 @@ class Authority {
   const ticket::ring::Epoch* sealing(const PoolState& state, const Pool& pool,
                                      ticket::Moment now) const;
   // Why the schedule stands still; empty when it does not.
-  std::string clock_problem(ticket::Moment now) const;
+  static std::string clock_problem(const KeeperState& state, ticket::Moment now);
   nlohmann::json describe(const PoolState& state, const Pool& pool, ticket::Moment now) const;
 
   AuthorityKeys keys_;

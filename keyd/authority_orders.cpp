@@ -99,6 +99,7 @@ Authority::Outcome Authority::carry_out(Draft& draft, const Order& order, Moment
     default:
       break;
   }
+  if (auto problem = clock_problem(draft.state, now); !problem.empty()) return refuse(problem);
   draft.rotated.insert(state->name);
   draft.renewed.insert(state->name);
   spdlog::info("pool {}: user {} orders a rotation", state->name, order.by);

@@ -20,7 +20,8 @@ json policy_json(const ring::Policy& policy) {
           {"lifetime", policy.lifetime.count()},
           {"publish_ahead", policy.publish_ahead.count()},
           {"stretch", policy.stretch.count()},
-          {"lineage", policy.lineage.count()}};
+          {"lineage", policy.lineage.count()},
+          {"unattributed", ring::to_text(policy.unattributed)}};
 }
 
 json epoch_json(const ring::Epoch& epoch, ring::EpochState state) {
@@ -69,14 +70,14 @@ std::string span_text(seconds span) {
 
 }  // namespace
 
-std::string Authority::clock_problem(Moment now) const {
+std::string Authority::clock_problem(const KeeperState& state, Moment now) {
   const std::string way_out =
       ": rotation holds. Set the clock right, then say `ticketctl clock accept`";
   if (std::chrono::abs(now.apart) > clock_tolerance) {
     return "the clock was set " + span_text(now.apart) +
            (now.apart.count() > 0 ? " ahead" : " back") + way_out;
   }
-  for (const auto& pool : state_.pools) {
+  for (const auto& pool : state.pools) {
     for (const auto& epoch : pool.epochs) {
       if (epoch.made <= now.steady + clock_tolerance) continue;
       return "the clock is " + span_text(epoch.made - now.steady) +
@@ -121,11 +122,12 @@ json Authority::status(const std::string& pool, Moment now) const {
     const auto* state = state_.pool(name);
     list.push_back(describe(state == nullptr ? nothing : *state, known, now));
   }
-  return {{"ok", true},
-          {"version", version},
-          {"now", unix_seconds(now.latest)},
-          {"clock", {{"apart", now.apart.count()}, {"holding", !clock_problem(now).empty()}}},
-          {"pools", std::move(list)}};
+  return {
+      {"ok", true},
+      {"version", version},
+      {"now", unix_seconds(now.latest)},
+      {"clock", {{"apart", now.apart.count()}, {"holding", !clock_problem(state_, now).empty()}}},
+      {"pools", std::move(list)}};
 }
 
 json Authority::describe(const PoolState& state, const Pool& pool, Moment now) const {
@@ -169,7 +171,7 @@ std::vector<AlarmReport> Authority::alarms(const PoolState& state, const Pool& p
                                    ring::to_text(now.steady - store_problem_since_) +
                                    "): the old generation stands, nothing new is published"});
   }
-  if (auto problem = clock_problem(now); !problem.empty()) {
+  if (auto problem = clock_problem(state_, now); !problem.empty()) {
     alarms.push_back({"clock", std::move(problem)});
   }
   if (!audit_problem_.empty()) alarms.push_back({"audit", audit_problem_});

@@ -10,7 +10,7 @@
 
 namespace keyd {
 
-constexpr std::size_t admin_frame_limit = std::size_t{1} << 20;   // 1 MiB
+constexpr std::size_t admin_frame_limit = std::size_t{16} << 20;  // 16 MiB: 65,535 members
 constexpr std::size_t front_frame_limit = std::size_t{64} << 20;  // 64 MiB
 
 // The other side spoke out of turn: an oversized or empty frame, a message that

@@ -110,6 +110,14 @@ std::string_view field_of(std::string_view complaint) {
   return "rotate_every";
 }
 
+ticket::ring::Unattributed unattributed(const Section& section) {
+  constexpr auto choices = "\"accept\" or \"refuse\"";
+  const auto text = section.text_or("unattributed", choices, "accept");
+  const auto parsed = ticket::ring::parse_unattributed(text);
+  if (!parsed) section.fail("unattributed", in_quotes(text) + " is neither", choices);
+  return *parsed;
+}
+
 ticket::ring::Policy policy(const Section& section) {
   ticket::ring::Policy policy;
   duration(section, "rotate_every", policy.rotate_every);
@@ -118,6 +126,7 @@ ticket::ring::Policy policy(const Section& section) {
   policy.stretch = policy.lifetime;
   duration(section, "stretch", policy.stretch);
   duration(section, "lineage", policy.lineage);
+  policy.unattributed = unattributed(section);
   const auto problem = ticket::ring::problem(policy);
   if (problem) section.fail(field_of(*problem), "impossible policy", *problem);
   return policy;
@@ -175,7 +184,7 @@ std::vector<MemberRule> member_rules(const Section& pool) {
 PoolConfig pool(const std::filesystem::path& in, const Table& table) {
   const Section section(in, table, "[[pool]]",
                         {"name", "members_ca", "rotate_every", "lifetime", "publish_ahead",
-                         "stretch", "lineage", "rule"});
+                         "stretch", "lineage", "unattributed", "rule"});
   PoolConfig pool;
   pool.name = name(section, "name");
   pool.members_ca = file(section, "members_ca", "the PEM of the CA that vouches for the members");

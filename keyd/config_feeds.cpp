@@ -152,9 +152,9 @@ std::vector<std::string> notes(const AgentConfig& config, ticket::Moment now) {
     }
     const auto of = std::ranges::find(config.pools, pool, &AgentPool::name);
     const auto ring = ticket::ring::RingReader(of->ring).read();
-    const auto cost =
-        ring && ring->not_after > now.latest ? cost_of_slots(ring->policy, slots) : std::nullopt;
-    if (cost) notes.push_back(pool + ", " + paths.front().string() + ": " + *cost);
+    if (!ring || ring->not_after <= now.latest) return;
+    const auto cost = cost_of_feeding(ring->policy, slots);
+    if (!cost.empty()) notes.push_back(pool + ", " + paths.front().string() + ": " + cost);
   };
   for (const auto& haproxy : config.haproxy) look(haproxy.pool, haproxy_slots, {haproxy.file});
   for (const auto& file : config.key_files) {

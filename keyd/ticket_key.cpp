@@ -123,18 +123,34 @@ SecretBytes base64_lines(const std::vector<const SecretBytes*>& keys) {
   return lines;
 }
 
-std::optional<std::string> cost_of_slots(const ticket::ring::Policy& policy, std::size_t slots) {
+namespace {
+
+// What it costs that old keys are gone sooner than their tickets end.
+std::string cost_of_slots(const ticket::ring::Policy& policy, std::size_t slots) {
   using ticket::ring::to_text;
   // One slot seals and one is the next; a ticket of the sealing key's first second
   // lives through each slot that is left, one of its last second through one less.
   const auto previous = static_cast<int>(slots) - 2;
   const auto always = std::max(previous, 0) * policy.rotate_every;
-  if (policy.lifetime <= always) return std::nullopt;
+  if (policy.lifetime <= always) return {};
   return "tickets are good for " + to_text(policy.lifetime) + " in this pool, but with " +
          std::to_string(slots) + (slots == 1 ? " key" : " keys") + " and a rotation every " +
          to_text(policy.rotate_every) + " those older than " + to_text(always) + " to " +
          to_text(always + policy.rotate_every) +
          " are full handshakes here; a longer rotate_every keeps them longer";
+}
+
+}  // namespace
+
+std::string cost_of_feeding(const ticket::ring::Policy& policy, std::size_t slots) {
+  auto cost = cost_of_slots(policy, slots);
+  if (policy.unattributed == ticket::ring::Unattributed::refuse) {
+    cost += (cost.empty() ? "" : "; ");
+    cost +=
+        "the pool refuses unattributed tickets, so those sealed here are full handshakes at "
+        "the servers that embed libticket or have nginx's module";
+  }
+  return cost;
 }
 
 }  // namespace keyd

@@ -47,7 +47,7 @@ constexpr std::size_t haproxy_order[haproxy_slots] = {2, 0, 1};  // indices into
 ticket::SecretBytes base64_lines(const std::vector<const ticket::SecretBytes*>& keys);
 
 // What a pool's policy costs at a server that holds `slots` keys, in words for
-// people; nullopt when it costs nothing.
-std::optional<std::string> cost_of_slots(const ticket::ring::Policy& policy, std::size_t slots);
+// people; empty when it costs nothing.
+std::string cost_of_feeding(const ticket::ring::Policy& policy, std::size_t slots);
 
 }  // namespace keyd

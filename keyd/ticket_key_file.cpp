@@ -41,7 +41,7 @@ TicketKeyFile::TicketKeyFile(Settings settings)
 
 bool TicketKeyFile::update(const ticket::ring::Ring& ring, ticket::Moment now,
                            ChangeCommand::Clock::time_point t) {
-  sight_.cost = cost_of_slots(ring.policy, slots()).value_or("");
+  sight_.cost = cost_of_feeding(ring.policy, slots());
   if (!std::exchange(cost_told_, true) && !sight_.cost.empty()) log(level_enum::warn, sight_.cost);
   const auto held = held_keys(ring, settings_.context, settings_.layout, slots(), now);
   bool written = false;

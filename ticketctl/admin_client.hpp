@@ -11,7 +11,7 @@
 
 namespace ticketctl {
 
-constexpr std::size_t max_frame = 1 << 20;  // of either direction
+constexpr std::size_t max_frame = 16 << 20;  // of either direction
 
 // Sends one request and gives the answer, whatever its "ok". Throws
 // CommandError (unreachable) when keyd does not answer as it should within

@@ -82,6 +82,10 @@ stretch = "{stretch}"
 # No resumption later than this after the full handshake that began it all.
 lineage = "{lineage}"
 
+# Tickets that do not say who sealed them when (HAProxy's, and those of servers with a
+# key file): "refuse" if lineage and `ticketctl revoke` must reach every ticket.
+# unattributed = "accept"
+
 # A foreign CA's certificate as a member: exactly one of fingerprint, subject
 # (RFC 2253) and san.
 # [[pool.rule]]

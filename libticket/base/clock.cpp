@@ -6,10 +6,14 @@ namespace ticket {
 
 namespace {
 
-seconds read(clockid_t clock) {
+std::chrono::nanoseconds read(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
-  return seconds(now.tv_sec);
+  return seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+sys_seconds whole(std::chrono::nanoseconds since_1970) {
+  return sys_seconds(std::chrono::duration_cast<seconds>(since_1970));
 }
 
 }  // namespace
@@ -19,9 +23,9 @@ SystemClock::SystemClock() { anchor(); }
 void SystemClock::anchor() { anchor_ = read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME); }
 
 Moment SystemClock::now() const {
-  // whole seconds: the coarse clock will do, at a fifth of the cost
-  return {sys_seconds(anchor_.load(std::memory_order_relaxed) + read(CLOCK_BOOTTIME)),
-          sys_seconds(read(CLOCK_REALTIME_COARSE))};
+  // the coarse clock will do for whole seconds, at a fifth of the cost
+  return {whole(anchor_.load(std::memory_order_relaxed) + read(CLOCK_BOOTTIME)),
+          whole(read(CLOCK_REALTIME_COARSE))};
 }
 
 }  // namespace ticket

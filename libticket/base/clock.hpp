@@ -44,7 +44,9 @@ class SystemClock : public Clock {
   void anchor();
 
  private:
-  std::atomic<seconds> anchor_;  // wall clock minus boot time
+  // Wall clock minus boot time. To the nanosecond, so that two processes of a host
+  // that anchored at different moments agree on the second.
+  std::atomic<std::chrono::nanoseconds> anchor_;
 };
 
 }  // namespace ticket

@@ -33,6 +33,7 @@ tkt_core_epoch describe(const Pin& snapshot, const ring::ContextKeys& keys, cons
           .opens_until = stek.epoch->opens_until.time_since_epoch().count(),
           .lifetime = static_cast<std::uint32_t>(ring.policy.lifetime.count()),
           .lineage = static_cast<std::uint32_t>(ring.policy.lineage.count()),
+          .attributed_only = ring.policy.unattributed == ring::Unattributed::refuse,
           .member = ring.member};
 }
 

@@ -33,6 +33,7 @@ typedef struct {
     int64_t opens_until;
     uint32_t lifetime;   /* policy, seconds */
     uint32_t lineage;    /* policy, seconds */
+    int attributed_only; /* policy: a ticket without attribution is refused */
     uint16_t member;     /* this host */
 } tkt_core_epoch;
 

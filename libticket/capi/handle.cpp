@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -45,6 +47,17 @@ Moment CallbackClock::now() const {
   return Moment(sys_seconds(seconds(steady)), sys_seconds(seconds(wall)));
 }
 
+Moment FollowingClock::now() const {
+  const Moment given = clock_->now();
+  auto ahead = ahead_.load(std::memory_order_relaxed);
+  if (given.apart - ahead > clock_tolerance) {
+    const bool first = ahead_.compare_exchange_strong(ahead, given.apart);
+    if (first) told_(given.apart - ahead);
+    ahead = given.apart;
+  }
+  return Moment(given.steady + ahead, given.steady + given.apart);
+}
+
 Tender::Tender(ring::LiveRing& ring)
     : ring_(ring), maker_(::getpid()), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_) throw std::system_error(errno, std::generic_category(), "eventfd");
@@ -56,7 +69,8 @@ Tender::~Tender() {
   if (::getpid() != maker_) {
     // The eventfd is shared: the parent would wake for ever. And the handle is that of
     // a thread that is not here, so not even detach() may have it: it is left behind.
-    static_cast<void>(new std::jthread(std::move(thread_)));
+    alignas(std::jthread) static std::byte left_behind[sizeof(std::jthread)];
+    new (left_behind) std::jthread(std::move(thread_));  // nobody ever ends it
     return;
   }
   thread_.request_stop();

@@ -3,6 +3,8 @@
 
 #include <ticket/ticket.h>
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,6 +23,23 @@ class CallbackClock : public Clock {
  private:
   tkt_clock_callback callback_;
   void* user_;
+};
+
+// Of a pool whose keys are made in this process, where no operator is asked whether the
+// clock is right: a wall clock that was set ahead is taken for the truth, or each new
+// key would have ended when it is made. One that was set back is not followed: that
+// would revive keys.
+class FollowingClock : public Clock {
+ public:
+  using Told = std::function<void(seconds ahead)>;
+  FollowingClock(std::unique_ptr<Clock> clock, Told told)
+      : clock_(std::move(clock)), told_(std::move(told)) {}
+  Moment now() const override;
+
+ private:
+  std::unique_ptr<Clock> clock_;
+  Told told_;
+  mutable std::atomic<seconds> ahead_{seconds(0)};  // how far it was followed
 };
 
 // Tends a ring from a thread of its own, so that an idle process, too, follows

@@ -18,7 +18,8 @@ json to_json(const ring::Policy& policy) {
           {"lifetime", policy.lifetime.count()},
           {"publish_ahead", policy.publish_ahead.count()},
           {"stretch", policy.stretch.count()},
-          {"lineage", policy.lineage.count()}};
+          {"lineage", policy.lineage.count()},
+          {"unattributed", ring::to_text(policy.unattributed)}};
 }
 
 json to_json(const ring::Epoch& epoch) {
@@ -87,7 +88,9 @@ Checked<ring::Policy> parse_policy(const json& object) {
                                                      {"stretch", &policy.stretch},
                                                      {"lineage", &policy.lineage}};
   for (const auto& [name, value] : fields) *value = seconds(TRY(integer(object, name, 0xffffffff)));
-  if (ring::problem(policy)) return reject(Rejection::malformed);
+  const auto unattributed = ring::parse_unattributed(TRY(string(object, "unattributed", 16)));
+  if (!unattributed || ring::problem(policy)) return reject(Rejection::malformed);
+  policy.unattributed = *unattributed;
   return policy;
 }
 

@@ -166,7 +166,7 @@ void LiveRing::reload(Moment now) {
 }
 
 void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
-  next_change_ = ring.next_change(now);
+  const auto next_change = ring.next_change(now);
   const auto secrets = std::move(ring.secrets);
   publish(build(index, std::move(ring),
                 [&](const Ring& of, std::size_t context, std::size_t epoch,
@@ -175,6 +175,7 @@ void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
                   derive_stek(secrets.expose().subspan(epoch * 32, 32), purpose, of.pool, name,
                               out);
                 }));
+  next_change_ = next_change;  // only now: building may throw, and is then tried again
 }
 
 // The file is gone or unusable: go on with the keys that are known, less those

@@ -67,6 +67,17 @@ std::optional<seconds> parse_duration(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<Unattributed> parse_unattributed(std::string_view text) {
+  for (const auto choice : {Unattributed::accept, Unattributed::refuse}) {
+    if (text == to_text(choice)) return choice;
+  }
+  return std::nullopt;
+}
+
+const char* to_text(Unattributed unattributed) {
+  return unattributed == Unattributed::accept ? "accept" : "refuse";
+}
+
 std::string to_text(seconds duration) {
   for (const auto& unit : units) {
     if (duration.count() != 0 && duration % unit.length == 0s) {

@@ -52,6 +52,9 @@ Ring Ring::without_expired(Moment now) const {
 
 std::optional<Rejection> Ring::objection(const wire::Attribution& origin, Moment now) const {
   if (now.latest >= origin.born + policy.lineage) return Rejection::lineage;
+  // a minter's clock may run ahead by publish_ahead; further, and its lineage would
+  // outlast the policy by as much
+  if (origin.born > now.latest + policy.publish_ahead) return Rejection::lineage;
   for (const auto& revocation : revocations) {
     if (revocation.minter == origin.minter && revocation.from <= origin.sealed &&
         origin.sealed <= revocation.until) {

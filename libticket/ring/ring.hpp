@@ -39,7 +39,8 @@ struct Ring {
   Ring without_expired(Moment now) const;
   Ring without_secrets() const;
 
-  // Why a ticket of this origin is not taken, if so: lineage or revoked.
+  // Why a ticket of this origin is not taken, if so: lineage (too old, or born later
+  // than any clock may say) or revoked.
   std::optional<Rejection> objection(const wire::Attribution& origin, Moment now) const;
 };
 

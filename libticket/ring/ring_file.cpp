@@ -53,7 +53,7 @@ const char* to_text(RingFileState state) {
 namespace {
 
 constexpr char magic[8] = {'t', 'k', 't', 'r', 'i', 'n', 'g', '\0'};
-constexpr std::uint32_t layout_version = 1;
+constexpr std::uint32_t layout_version = 2;
 constexpr std::size_t page = 4096;
 
 struct FileHeader {
@@ -113,6 +113,16 @@ void write_value(int file, const T& value, std::size_t offset) {
   write_at(file, std::as_bytes(std::span(&value, 1)), static_cast<off_t>(offset));
 }
 
+bool is_blank(const FileHeader& header) { return all_zero(std::as_bytes(std::span(&header, 1))); }
+
+// Empty, or allocated by a writer that was killed before it wrote the header.
+bool is_new(int file) {
+  struct stat status {};
+  FileHeader header{};
+  return fstat(file, &status) == 0 &&
+         (status.st_size == 0 || (read_value(file, header, 0) && is_blank(header)));
+}
+
 RingFileState check(int file, FileHeader& header) {
   if (!read_value(file, header, 0)) return RingFileState::truncated;
   if (std::memcmp(header.magic, magic, sizeof(magic)) != 0) return RingFileState::not_a_ring;
@@ -139,7 +149,8 @@ wire::RingSlot to_slot(const Ring& ring) {
       .integer(to_seconds(ring.policy.lifetime))
       .integer(to_seconds(ring.policy.publish_ahead))
       .integer(to_seconds(ring.policy.stretch))
-      .integer(to_seconds(ring.policy.lineage));
+      .integer(to_seconds(ring.policy.lineage))
+      .integer(static_cast<std::uint8_t>(ring.policy.unattributed));
   for (const auto& epoch : ring.epochs) {
     slot.epochs.push_back({epoch.number, epoch.id, epoch.made, epoch.seals_from, epoch.seals_until,
                            epoch.opens_until, static_cast<std::uint8_t>(epoch.burned ? 1 : 0)});
@@ -156,6 +167,9 @@ Checked<Policy> parse_policy(BytesView bytes) {
                       &policy.stretch, &policy.lineage}) {
     *field = seconds(TRY(cursor.integer<std::uint32_t>()));
   }
+  const auto unattributed = TRY(cursor.integer<std::uint8_t>());
+  if (unattributed > 1) return reject(Rejection::malformed);
+  policy.unattributed = static_cast<Unattributed>(unattributed);
   return policy;
 }
 
@@ -242,20 +256,36 @@ std::optional<RingWriter> RingWriter::unless_taken(const std::filesystem::path& 
   return RingWriter(path, pool, std::move(file), group);
 }
 
-bool RingWriter::in_place() const { return names(path_, file_.get()); }
+bool RingWriter::in_place() const {
+  FileHeader header{};
+  return names(path_, file_.get()) && check(file_.get(), header) == RingFileState::ok;
+}
+
+void RingWriter::reopen(Moment now) {
+  if (names(path_, file_.get())) {  // still ours and locked, but no longer whole
+    if (is_new(file_.get())) return start_new();
+    throw std::runtime_error("ring file " + path_.string() +
+                             " was damaged by somebody: remove it, and it is written anew");
+  }
+  const auto kept = current();
+  RingWriter anew(path_, pool_, group_);
+  if (kept && !anew.current() && !anew.publish(*kept, now)) {
+    throw std::runtime_error("ring file " + path_.string() + ": holds keys that no door takes");
+  }
+  if (index_ != 0) wipe_slot(index_);  // who still has the lost file open keeps no secret in it
+  *this = std::move(anew);
+}
 
 RingWriter::RingWriter(const std::filesystem::path& path, std::string_view pool, Fd locked,
                        int group)
-    : path_(path), pool_(pool), file_(std::move(locked)) {
+    : path_(path), pool_(pool), group_(group), file_(std::move(locked)) {
   if (fchown(file_.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
       fchmod(file_.get(), 0640) != 0) {
     throw std::system_error(errno, std::generic_category(),
                             "ring file " + path.string() + ": set mode and group");
   }
 
-  struct stat status {};
-  fstat(file_.get(), &status);
-  status.st_size == 0 ? start_new() : take_over();
+  is_new(file_.get()) ? start_new() : take_over();
 }
 
 void RingWriter::start_new() {
@@ -268,14 +298,20 @@ void RingWriter::start_new() {
     throw std::system_error(failed, std::generic_category(),
                             "ring file " + path_.string() + ": allocate");
   }
+  write_header(0, {});
+  start_index();
+}
+
+void RingWriter::write_header(std::uint64_t index, sys_seconds heartbeat) {
   FileHeader header{};
   std::memcpy(header.magic, magic, sizeof(magic));
   header.version = layout_version;
   header.slot_size = static_cast<std::uint32_t>(slot_size());
+  header.index = index;
+  header.heartbeat = heartbeat.time_since_epoch().count();
   header.pool_length = static_cast<std::uint8_t>(pool_.size());
   std::ranges::copy(pool_, header.pool);
   write_value(file_.get(), header, 0);
-  start_index();
 }
 
 // Anywhere, or who followed an earlier file of this name might take this one for it.
@@ -320,10 +356,9 @@ Checked<bool> RingWriter::publish(const Ring& ring, Moment now) {
   std::ranges::copy(hash, head.begin() + 12);
   write_at(file_.get(), body.expose(), offset + static_cast<off_t>(slot_head));
   write_at(file_.get(), head, offset);
-  write_value(file_.get(), next, offsetof(FileHeader, index));
+  write_header(next, now.latest);
   index_ = next;
   wipe_slot(next + 1);
-  heartbeat(now);
   return true;
 }
 

@@ -45,18 +45,25 @@ class RingWriter {
   void heartbeat(Moment now);
   // The ring that the file holds, if any: what an agent starts with.
   std::optional<Ring> current() const;
-  // False once the file at the path is no longer the one that is written.
+  // False once the file at the path is no longer the one that is written, or no
+  // longer whole.
   bool in_place() const;
+  // Goes on with the file that stands at the path now, made when there is none. It
+  // holds what the lost one held, or its own ring; none when that was emptied. Throws
+  // as the constructor does, and then changes nothing.
+  void reopen(Moment now);
 
  private:
   RingWriter(const std::filesystem::path& path, std::string_view pool, Fd locked, int group);
   void start_new();
+  void write_header(std::uint64_t index, sys_seconds heartbeat);
   void start_index();
   void take_over();
   void wipe_slot(std::uint64_t index);
 
   std::filesystem::path path_;
   std::string pool_;
+  int group_;
   Fd file_;
   std::uint64_t index_ = 0;
 };

@@ -62,8 +62,9 @@
 //    44    n  body         see ring slot
 //
 //   Ring slot body                                             wire/ring_slot.cpp
-//     u8 version 1 | u64 generation | u16 member | u64 issued_at | u64 not_after |
+//     u8 version 2 | u64 generation | u16 member | u64 issued_at | u64 not_after |
 //     policy: u32 rotate_every, lifetime, publish_ahead, stretch, lineage |
+//             u8 unattributed (0 = accept, 1 = refuse) |
 //     u16 n, epochs: number 4 | id 16 | made 8 | seals_from 8 | seals_until 8 |
 //                    opens_until 8 | flags 1 (bit 0: burned) | secret 32 |
 //     u16 n, revocations: minter 2 | from 8 | until 8

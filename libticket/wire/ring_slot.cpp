@@ -8,8 +8,8 @@ namespace ticket::wire {
 
 namespace {
 
-constexpr std::uint8_t version = 1;
-constexpr std::size_t head_size = 1 + 8 + 2 + 8 + 8 + 20;
+constexpr std::uint8_t version = 2;
+constexpr std::size_t head_size = 1 + 8 + 2 + 8 + 8 + 21;
 constexpr std::size_t epoch_size = 4 + 16 + 4 * 8 + 1 + epoch_secret_size;
 constexpr std::size_t revocation_size = 2 + 8 + 8;
 
@@ -70,7 +70,7 @@ Checked<RingSlot> parse_ring_slot(BytesView body) {
   slot.member = TRY(cursor.integer<std::uint16_t>());
   slot.issued_at = TRY(cursor.time());
   slot.not_after = TRY(cursor.time());
-  slot.policy = TRY(cursor.array<20>());
+  slot.policy = TRY(cursor.array<21>());
 
   const auto epochs = TRY(cursor.integer<std::uint16_t>());
   if (epochs > max_epochs) return reject(Rejection::malformed);

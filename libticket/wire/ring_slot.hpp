@@ -28,7 +28,7 @@ struct RingSlot {
   std::uint64_t generation = 0;
   std::uint16_t member = 0;
   sys_seconds issued_at, not_after;
-  ByteArray<20> policy{};  // five u32 seconds
+  ByteArray<21> policy{};  // five u32 seconds, a byte
   std::vector<SlotEpoch> epochs;
   SecretBytes secrets;  // 32 bytes an epoch
   std::vector<SlotRevocation> revocations;

@@ -449,6 +449,24 @@ TEST_SUITE("agent pool") {
     CHECK(requests < 20);
   }
 
+  TEST_CASE("a ring file that somebody removed is written anew, without keyd") {
+    SettledWorld world;
+    const auto generation = world.host.generation();
+    world.keyd.dead = true;
+    SUBCASE("removed") { std::filesystem::remove(world.host.ring_path()); }
+    SUBCASE("emptied") { std::filesystem::resize_file(world.host.ring_path(), 0); }
+    SUBCASE("damaged, and removed on advice") {
+      std::filesystem::resize_file(world.host.ring_path(), 5000);
+      world.host.life->tick(world.host.now);
+      CHECK(world.host.logged("damaged by somebody: remove it, and it is written anew"));
+      std::filesystem::remove(world.host.ring_path());
+    }
+    world.host.life->tick(world.host.now);
+    CHECK(world.host.logged("removed or replaced by somebody"));
+    CHECK(world.host.generation() == generation);
+    CHECK(world.host.ring()->epochs.size() == world.keyd.manifest().epochs.size());
+  }
+
   TEST_CASE("promise 3: without keyd, expired keys leave the ring file on time") {
     World world;
     world.keyd.rotate(noon + 1s, 1h);  // the first opens for 12 h, this one for 1 h

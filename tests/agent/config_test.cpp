@@ -32,6 +32,7 @@ rotate_every = "30m"
 lifetime = "10h"
 publish_ahead = "2h"
 lineage = "3d"
+unattributed = "refuse"
 
 [[pool.rule]]
 member = "web1"
@@ -128,7 +129,8 @@ TEST_SUITE("config") {
     CHECK(config.log_level == "debug");
     REQUIRE(config.pools.size() == 1);
     const auto& pool = config.pools[0];
-    CHECK(pool.policy == ring::Policy{30min, 10h, 2h, 10h, 72h});  // stretch: lifetime
+    CHECK(pool.policy ==
+          ring::Policy{30min, 10h, 2h, 10h /* lifetime */, 72h, ring::Unattributed::refuse});
     REQUIRE(pool.rules.size() == 1);
     CHECK(pool.rules[0].member == "web1");
     CHECK(pool.rules[0].san == "DNS:web1.example.org");
@@ -168,6 +170,8 @@ TEST_SUITE("config") {
     const Mistake mistakes[] = {
         {"[authority]", "[autority]",
          "1: autority: unknown; did you mean authority? allowed are authority, pool"},
+        {"\"refuse\"", "\"maybe\"",
+         "18: [[pool]] unattributed: \"maybe\" is neither; \"accept\" or \"refuse\""},
         {"listen = ", "lisden = ",
          "2: [authority] lisden: unknown; did you mean listen? allowed are listen, certificate,"},
         {"log_level = \"debug\"", "colour = \"red\"",
@@ -238,21 +242,21 @@ TEST_SUITE("config") {
          "+ 3"},
         {"\"10h\"", "\"8d\"", "15: [[pool]] lifetime: impossible policy; lifetime"},
         {"\"2h\"", "\"20m\"", "16: [[pool]] publish_ahead: impossible policy; publish_ahead"},
-        {"\"web1\"", "\"web 1\"", "20: [[pool.rule]] member: \"web 1\" is no name"},
+        {"\"web1\"", "\"web 1\"", "21: [[pool.rule]] member: \"web 1\" is no name"},
         {"san = \"DNS:web1.example.org\"", "",
-         "20: [[pool.rule]] member: 0 criteria; exactly one of"},
+         "21: [[pool.rule]] member: 0 criteria; exactly one of"},
         {"san = ", "subject = \"CN=a\"\nsan = ",
-         "20: [[pool.rule]] member: 2 criteria; exactly one of"},
+         "21: [[pool.rule]] member: 2 criteria; exactly one of"},
         {"san = \"DNS:web1.example.org\"", "fingerprint = \"sha256:12\"",
-         "21: [[pool.rule]] fingerprint: \"sha256:12\" is none; \"sha256:\" and 64"},
+         "22: [[pool.rule]] fingerprint: \"sha256:12\" is none; \"sha256:\" and 64"},
         {"\"DNS:web1.example.org\"", "\"web1.example.org\"",
-         "21: [[pool.rule]] san: \"web1.example.org\" is none;"},
-        {"san = ", "sann = ", "21: [[pool.rule]] sann: unknown; did you mean san?"},
+         "22: [[pool.rule]] san: \"web1.example.org\" is none;"},
+        {"san = ", "sann = ", "22: [[pool.rule]] sann: unknown; did you mean san?"},
         {"[[pool]]", "[[pool]]\nname = \"web\"\nmembers_ca = \"ca.pem\"\n[[pool]]",
          "15: [[pool]] name: \"web\" stands twice; each pool has its own"},
         {"[[pool.rule]]",
          "[[pool.rule]]\nmember = \"b\"\nsan = \"DNS:web1.example.org\"\n[[pool.rule]]",
-         "22: [[pool]] rule: DNS:web1.example.org stands twice"},
+         "23: [[pool]] rule: DNS:web1.example.org stands twice"},
         {"\"30m\"", "30m", "14: no TOML: "},
         {"[authority]", "[authority", "1: no TOML: "},
     };

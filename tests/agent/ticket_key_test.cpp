@@ -149,13 +149,15 @@ TEST_SUITE("ticket key") {
 
   TEST_CASE("what a lifetime costs where few keys are held") {
     ring::Policy policy;  // 1h and 12h
-    const auto cost = keyd::cost_of_slots(policy, 3);
-    REQUIRE(cost.has_value());
-    CHECK(cost->find("those older than 1h to 2h are full handshakes here") != std::string::npos);
+    const auto cost = keyd::cost_of_feeding(policy, 3);
+    CHECK(cost.find("those older than 1h to 2h are full handshakes here") != std::string::npos);
 
-    CHECK_FALSE(keyd::cost_of_slots(policy, 14).has_value());
+    CHECK(keyd::cost_of_feeding(policy, 14).empty());
     policy.lifetime = policy.rotate_every;
-    CHECK_FALSE(keyd::cost_of_slots(policy, 3).has_value());
-    CHECK(keyd::cost_of_slots(policy, 1).has_value());
+    CHECK(keyd::cost_of_feeding(policy, 3).empty());
+    CHECK_FALSE(keyd::cost_of_feeding(policy, 1).empty());
+
+    policy.unattributed = ring::Unattributed::refuse;
+    CHECK(keyd::cost_of_feeding(policy, 3).starts_with("the pool refuses unattributed tickets"));
   }
 }

@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <memory>
+#include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "base/clock.hpp"
 
@@ -47,6 +51,22 @@ TEST_SUITE("clock") {
     CHECK(back.latest == noon);
     CHECK(ahead.steady == noon);
     CHECK(ahead.latest == noon + 9 * 24h);
+  }
+
+  TEST_CASE("clocks that were anchored within one second agree on it") {
+    std::vector<std::unique_ptr<SystemClock>> clocks;
+    for (int i = 0; i < 10; ++i) {
+      clocks.push_back(std::make_unique<SystemClock>());
+      std::this_thread::sleep_for(std::chrono::milliseconds(97));
+    }
+    for (int round = 0; round < 100; ++round) {
+      const auto before = clocks.front()->now().steady;
+      std::vector<sys_seconds> told;
+      for (const auto& clock : clocks) told.push_back(clock->now().steady);
+      if (clocks.front()->now().steady != before) continue;  // the second changed meanwhile
+      CHECK(std::ranges::count(told, before) == 10);
+      std::this_thread::sleep_for(std::chrono::milliseconds(11));
+    }
   }
 
   TEST_CASE("the machine's clocks agree when just anchored") {

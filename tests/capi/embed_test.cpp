@@ -232,6 +232,47 @@ TEST_SUITE("tkt_ring_embed") {
     CHECK(answer_to(embed_options()).status == TKT_OK);
   }
 
+  TEST_CASE("promise 10: a wall clock set a day ahead is followed, one set back is not") {
+    struct Turned {
+      std::int64_t steady = 1'790'000'000, wall = steady;
+      std::string said;
+    } turned;
+    auto options = embed_options();
+    options.clock_user = &turned;
+    options.clock = [](void* user, std::int64_t* steady, std::int64_t* wall) {
+      *steady = static_cast<Turned*>(user)->steady;
+      *wall = static_cast<Turned*>(user)->wall;
+    };
+    options.log_user = &turned;
+    options.log = [](void* user, tkt_log_level, const char* text) {
+      static_cast<Turned*>(user)->said += text;
+    };
+    tkt_ring* ring = nullptr;
+    REQUIRE(tkt_ring_embed(&ring, &options) == TKT_OK);
+    const RingPtr owner(ring);
+    const auto look = [&] {
+      REQUIRE(tkt_ring_tend(ring, nullptr) == TKT_OK);
+      tkt_ring_info info{};
+      info.size = sizeof info;
+      REQUIRE(tkt_ring_info_read(ring, &info) == TKT_OK);
+      CHECK(info.state == TKT_RING_OK);
+      return info.generation;
+    };
+    const auto first = look();
+    turned.wall += 86'400;
+    const auto second = look();
+    CHECK(second > first);
+    CHECK(turned.said.find("the clock was set 1d ahead") != std::string::npos);
+    for (int i = 0; i < 10; ++i) {  // and no key is made but by the schedule
+      turned.steady += 60, turned.wall += 60;
+      CHECK(look() == second);
+    }
+    turned.wall -= 86'400;
+    CHECK(look() == second);
+    turned.steady += 3'600, turned.wall += 3'600;
+    CHECK(look() > second);
+  }
+
   TEST_CASE("a file that cannot be written is no error, and info says why") {
     auto options = embed_options();
     options.ring_path = "/nonexistent/web.ring";

@@ -21,6 +21,7 @@ Manifest full() {
   manifest.not_after = manifest.epochs.back().opens_until;
   manifest.members = {{1, "web1"}};
   manifest.revocations = {{1, noon, noon + 1h}};
+  manifest.policy.unattributed = ring::Unattributed::refuse;
   manifest.next_signer = crypto::SignerPublic{std::byte{1}};
   return manifest;
 }
@@ -33,6 +34,7 @@ TEST_SUITE("manifest") {
     const auto parsed = parse_manifest(text);
     REQUIRE(parsed.has_value());
     CHECK(write_manifest(*parsed) == text);
+    CHECK(parsed->policy == full().policy);
     CHECK(parsed->epochs == full().epochs);
     CHECK(parsed->next_signer == full().next_signer);
   }
@@ -72,6 +74,8 @@ TEST_SUITE("manifest") {
         {"/policy/lifetime", 0},
         {"/policy/lifetime", 4'000'000'000},
         {"/policy/publish_ahead", 1},
+        {"/policy/unattributed", "perhaps"},
+        {"/policy/unattributed", true},
         {"/epochs", json::object()},
         {"/epochs/0/number", 0},
         {"/epochs/0/number", 2},

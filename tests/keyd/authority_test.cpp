@@ -191,9 +191,20 @@ TEST_SUITE("authority") {
     house.now += 1s;
     house.restart();
     house.tend();
-    house.seen("web1", applied);
-
-    CHECK(house.last().generation > applied);
+    SUBCASE("of our time") {
+      house.seen("web1", applied);
+      CHECK(house.last().generation > applied);
+    }
+    SUBCASE("of a clock that was a month ahead") {
+      const auto ahead = applied + 30 * 86'400'000ULL;
+      house.seen("web1", ahead);
+      CHECK(house.last().generation == ahead + 1);
+    }
+    SUBCASE("of no clock: a member gone bad cannot use up the numbers there are") {
+      const auto count = house.said.published.size();
+      house.seen("web1", ~std::uint64_t{0});
+      CHECK(house.said.published.size() == count);
+    }
   }
 
   TEST_CASE("promise 9: a state known to be an older copy makes a new generation at once") {

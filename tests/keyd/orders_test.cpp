@@ -303,6 +303,24 @@ TEST_SUITE("promise 10") {
     CHECK(house.newest().members.size() == 1);
   }
 
+  TEST_CASE("promise 10: by a clock that is behind, no order lets an epoch seal for longer") {
+    Pair house;
+    house.live(2h);
+    house.both_apply();
+    const auto before = house.newest();
+    house.now -= 1h;  // the epoch that seals now is still to come by this clock
+    REQUIRE(house.revoke("web1", before.epochs.front().seals_from, house.now).at("ok") == true);
+    REQUIRE(house.expel("web2", false).at("ok") == true);
+    CHECK(house.newest().generation > before.generation);
+    CHECK(house.newest().epochs == before.epochs);
+
+    const auto rotate = house.order({.kind = Order::Kind::rotate, .pool = "web"});
+    CHECK(rotate.at("ok") == false);
+    CHECK(rotate.at("error").get<std::string>().find("ticketctl clock accept") !=
+          std::string::npos);
+    CHECK(house.newest().epochs == before.epochs);
+  }
+
   TEST_CASE("promise 10: accepting the clock moves the epochs' times with ours") {
     for (const auto shift : {seconds(9 * 24h), seconds(-9 * 24h), seconds(600)}) {
       CAPTURE(shift.count());

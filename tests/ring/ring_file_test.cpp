@@ -35,6 +35,7 @@ TEST_SUITE("ring file") {
     auto ring = ring_of(hourly(1, 3), 42, 7);
     ring.revocations = {{3, noon, noon + 1h}};
     ring.policy.lifetime = 11h;
+    ring.policy.unattributed = Unattributed::refuse;
     REQUIRE(writer.publish(ring, noon).has_value());
 
     const RingReader reader(folder / "web.ring");
@@ -76,6 +77,15 @@ TEST_SUITE("ring file") {
       const Moment now(noon + 55min, noon + 55min + ahead);
       CHECK(ring.next_change(now) == now.latest + 5min);
     }
+  }
+
+  TEST_CASE("promise 7: a birth later than any clock may say is no way to a longer lineage") {
+    const auto ring = ring_of(hourly(1, 1));
+    wire::Attribution origin;
+    origin.born = noon + ring.policy.publish_ahead;  // by a clock that is that much ahead
+    CHECK_FALSE(ring.objection(origin, noon).has_value());
+    origin.born += 1s;
+    CHECK(ring.objection(origin, noon) == Rejection::lineage);
   }
 
   TEST_CASE("the file is 0640 and tells its pool to nobody else") {
@@ -248,6 +258,57 @@ TEST_SUITE("ring file") {
       REQUIRE(ring.has_value());
       CHECK(ring->epochs.size() == 40);
     }
+  }
+
+  TEST_CASE("a file that was allocated and no more is a new one") {
+    const TempFolder folder;
+    const auto path = folder / "web.ring";
+    { RingWriter writer(path, "web"); }
+    const auto size = std::filesystem::file_size(path);
+    std::filesystem::resize_file(path, 0);
+    std::filesystem::resize_file(path, size);
+    RingWriter writer(path, "web");
+    REQUIRE(writer.publish(ring_of(hourly(1, 2)), noon).has_value());
+    CHECK(RingReader(path).read().has_value());
+  }
+
+  TEST_CASE("a file that somebody removed or emptied is taken up again, with the same keys") {
+    const TempFolder folder;
+    const auto path = folder / "web.ring", lost = folder / "lost";
+    RingWriter writer(path, "web");
+    const auto ring = ring_of(hourly(1, 2), 7);
+    REQUIRE(writer.publish(ring, noon).has_value());
+    CHECK(writer.in_place());
+
+    std::filesystem::rename(path, lost);
+    CHECK_FALSE(writer.in_place());
+    writer.reopen(noon);
+    CHECK(writer.in_place());
+    CHECK(RingReader(path).read()->generation == 7);
+    CHECK_FALSE(holds(lost, ring.secret(0)));
+
+    std::filesystem::resize_file(path, 0);
+    CHECK_FALSE(writer.in_place());
+    SUBCASE("emptied: the caller has what to write") {
+      writer.reopen(noon);
+      CHECK(writer.in_place());
+      CHECK_FALSE(writer.current().has_value());
+    }
+    SUBCASE("emptied between two looks: a publish makes it whole") {}
+    REQUIRE(writer.publish(ring_of(hourly(1, 2), 8), noon).has_value());
+    CHECK(RingReader(path).read()->generation == 8);
+  }
+
+  TEST_CASE("a writer whose file became another pool's leaves that alone") {
+    const TempFolder folder;
+    const auto path = folder / "web.ring";
+    RingWriter writer(path, "web");
+    REQUIRE(writer.publish(ring_of(hourly(1, 2), 7), noon).has_value());
+    std::filesystem::remove(path);
+    { RingWriter other(path, "mail"); }
+    CHECK_THROWS_WITH(writer.reopen(noon), doctest::Contains("belongs to pool mail, not to web"));
+    CHECK_FALSE(writer.in_place());
+    CHECK(writer.current()->generation == 7);
   }
 
   TEST_CASE("a file made anew is noticed") {

@@ -109,6 +109,13 @@ std::vector<Case> cases() {
        "no attribution where it is required",
        [](Server&, Clock&, SSL_CTX*, int version) { return own(key_file_server().get(), version); },
        {.require_attribution = 1}});
+  all.push_back({TKT_MALFORMED, &tkt_counters::malformed,
+                 "no attribution where the pool refuses it",
+                 [](Server& server, Clock&, SSL_CTX*, int version) {
+                   server.policy.unattributed = ticket::ring::Unattributed::refuse;
+                   server.publish(hourly(3));
+                   return own(key_file_server().get(), version);
+                 }});
   all.push_back({TKT_LINEAGE, &tkt_counters::lineage, "a lineage that has ended",
                  [](Server& server, Clock& clock, SSL_CTX* context, int version) {
                    auto session = own(context, version);

@@ -69,7 +69,7 @@ TEST_SUITE("admin client") {
         {"\0\0"s, "closed the connection"},
         {"\0\0\0\x10{\"ok\""s, "closed the connection"},
         {"\0\0\0\0"s, "frame of 0 bytes"},
-        {"\0\x10\0\x01"s, "frame of 1048577 bytes"},
+        {"\x01\0\0\x01"s, "frame of 16777217 bytes"},
         {"\xff\xff\xff\xff"s, "frame of 4294967295 bytes"},
         {"HTTP/1.1 400 Bad Request\r\n\r\n", "frame of"},
         {framed("{\"ok\": true"), "JSON object"},

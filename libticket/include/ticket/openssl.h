@@ -94,7 +94,8 @@ typedef struct {
                                        server of a pool */
     uint32_t lifetime;              /* seconds a ticket is good for; 0: the pool's policy; never more */
     int tickets;                    /* TLS 1.3 tickets after a full handshake; 0: 2, -1: none */
-    int require_attribution;        /* 1: refuse tickets without it (HAProxy's) */
+    int require_attribution;        /* 1: refuse tickets without it (HAProxy's), as the
+                                       pool's policy may do for all its servers */
 } tkt_openssl_options;
 
 /* tkt_openssl_attach makes ctx use the ring's keys.

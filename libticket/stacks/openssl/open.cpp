@@ -106,7 +106,8 @@ tkt_status read_attribution(SSL_SESSION* session, const Attachment& attachment, 
   }
   offer.attribution.born = SSL_SESSION_get_time(session);
   offer.attribution.sealed = offer.attribution.born;
-  return attachment.require_attribution() ? TKT_MALFORMED : TKT_OK;
+  const bool required = attachment.require_attribution() || offer.epoch.attributed_only != 0;
+  return required ? TKT_MALFORMED : TKT_OK;
 }
 
 bool has_expired(const SSL_SESSION* session, tkt_core_time now) {
