@@ -1,4 +1,4 @@
-/* The http module's own: see ngx_http_ticket_module.c and ngx_http_ticket_trace.c. */
+/* The http module's own: what its files share. */
 
 #ifndef _NGX_HTTP_TICKET_H_INCLUDED_
 #define _NGX_HTTP_TICKET_H_INCLUDED_
@@ -22,12 +22,26 @@ typedef struct {
 
 extern ngx_module_t  ngx_http_ticket_module;
 
-/* What became of the ticket of the request's connection; NGX_DECLINED when it has
- * no TLS or no ring. */
-ngx_int_t ngx_http_ticket_info(ngx_http_request_t *r, tkt_openssl_info *info);
+/* The SSL_CTX of a server block; NULL when it has no TLS. */
+SSL_CTX *ngx_http_ticket_ssl(ngx_http_core_srv_conf_t *cscf);
+
+/* The context of a connection whose client asks for a name, as a tkt_openssl_choose;
+ * `user` is the ring that the ticket will be looked for in. */
+const char *ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name);
 
 /* The ring that a connection's port looks in; NULL when none. */
 ngx_ticket_ring_t *ngx_http_ticket_ring(ngx_http_request_t *r);
+
+/* After the configuration was read: warns of what it cannot do, and turns early data
+ * off. */
+ngx_int_t ngx_http_ticket_check(ngx_conf_t *cf);
+
+/* Before the configuration is read. */
+ngx_int_t ngx_http_ticket_add_variables(ngx_conf_t *cf);
+
+/* What became of the ticket of the request's connection; NGX_DECLINED when it has
+ * no TLS or no ring. */
+ngx_int_t ngx_http_ticket_info(ngx_http_request_t *r, tkt_openssl_info *info);
 
 /* A location where a client asks about its own connection. */
 ngx_int_t ngx_http_ticket_trace(ngx_http_request_t *r);

@@ -152,6 +152,38 @@ TEST_SUITE("agent pool") {
     CHECK(world.host.logged("error: web: refused a bundle: rollback"));
   }
 
+  TEST_CASE("promise 8: a restored state folder takes no newer ring away") {
+    SettledWorld world;
+    const auto backup = world.host.folder / "backup";
+    std::filesystem::copy(world.host.state(), backup, std::filesystem::copy_options::recursive);
+    const auto old_body = world.keyd.body();
+    world.host.now += 60s;
+    world.keyd.rotate(world.host.now);
+    world.host.settle();
+    const auto newest = world.keyd.generation();
+    world.keyd.dead = true;
+
+    world.host.kill();
+    std::filesystem::remove_all(world.host.state());
+    std::filesystem::rename(backup, world.host.state());
+    world.host.boot();
+
+    CHECK(world.host.generation() == newest);
+    CHECK(std::ranges::equal(world.host.ring()->secrets.expose(), world.keyd.secrets().expose()));
+    CHECK(world.host.life->generation() == newest);
+    CHECK(world.host.logged("warning: web: the stored bundle is older than the ring file"));
+
+    // nor is it lost to who gives out the old bundle again
+    world.keyd.dead = false;
+    world.keyd.bundle_override = old_body;
+    world.host.steps(6);
+    CHECK(world.host.generation() == newest);
+    world.keyd.bundle_override.clear();
+    world.keyd.rotate(world.host.now);
+    world.host.settle();
+    CHECK(world.host.generation() == world.keyd.generation());
+  }
+
   TEST_CASE(
       "promise 8: the applied generation with another manifest is refused, also after a restart") {
     SettledWorld world;

@@ -214,6 +214,27 @@ TEST_SUITE("the keyd process") {
     CHECK(keyd.process.alive());
   }
 
+  TEST_CASE("promise 9: a SIGHUP while another is being carried out waits for it") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    const auto front = front_of(keyd);
+    ::kill(front, SIGSTOP);  // what the keeper asks it is not answered
+    for (const char* lifetime : {"6h", "5h", "4h"}) {
+      folder.configure("lifetime = \"" + std::string(lifetime) + "\"\n");
+      keyd.process.send(SIGHUP);
+      std::this_thread::sleep_for(300ms);
+    }
+    CHECK(keyd.process.output().find("the configuration was taken over") == std::string::npos);
+
+    ::kill(front, SIGCONT);
+    const auto lifetime = [&] {
+      return keyd.order({{"command", "status"}}).at("pools").at(0).at("policy").at("lifetime");
+    };
+    CHECK(support::wait_until([&] { return lifetime() == 4 * 3600; }, 10s));
+    CHECK(keyd.process.alive());
+  }
+
   TEST_CASE("promise 15: what is wrong at the start is said, and nothing is started") {
     const Folder folder;
     struct {

@@ -10,6 +10,7 @@
 
 #include "ring/derive.hpp"
 #include "support/rings.hpp"
+#include "support/s_client.hpp"
 
 namespace nginx {
 
@@ -194,31 +195,19 @@ std::string http_block(const fs::path& folder, const std::string& servers) {
 }
 
 Shake connect(int port, const Client& client) {
-  std::vector<std::string> argv = {"openssl",  "s_client",
-                                   "-connect", "127.0.0.1:" + std::to_string(port),
-                                   "-ign_eof", client.version == 12 ? "-tls1_2" : "-tls1_3"};
-  if (client.name.empty()) {
-    argv.emplace_back("-noservername");
-  } else {
-    argv.insert(argv.end(), {"-servername", client.name});
-  }
-  if (!client.keep.empty()) {
-    fs::remove(client.keep);
-    argv.insert(argv.end(), {"-sess_out", client.keep});
-  }
-  if (!client.offer.empty()) argv.insert(argv.end(), {"-sess_in", client.offer});
+  support::Client how{.address = "127.0.0.1:" + std::to_string(port),
+                      .version = client.version == 12 ? support::Tls::v1_2 : support::Tls::v1_3,
+                      .name = client.name,
+                      .keep = client.keep,
+                      .offer = client.offer,
+                      .path = client.path,
+                      .more = client.more};
   if (!client.certificate.empty()) {
-    argv.insert(argv.end(), {"-cert", client.certificate, "-key", client.certificate});
+    how.more.insert(how.more.end(), {"-cert", client.certificate, "-key", client.certificate});
   }
-  argv.insert(argv.end(), client.more.begin(), client.more.end());
-  const auto host = client.name.empty() ? "a.test" : client.name;
-  const auto done = support::run(argv,
-                                 {.input = "GET " + client.path + " HTTP/1.1\r\nHost: " + host +
-                                           "\r\nConnection: close\r\n\r\n"},
-                                 20s);
-  const auto& text = done.output;
-  Shake shake{text.find("HTTP/1.1 200 ") != std::string::npos,
-              text.find("Reused, TLSv1.") != std::string::npos, "", text};
+  const auto seen = support::connect(how);
+  const auto& text = seen.output;
+  Shake shake{seen.ok, seen.reused, "", text};
   if (const auto at = text.find("<<"); at != std::string::npos) {
     shake.body = text.substr(at + 2, text.find(">>", at) - at - 2);
   }

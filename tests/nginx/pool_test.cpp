@@ -228,7 +228,10 @@ TEST_SUITE("nginx") {
   }
 
   TEST_CASE("promise 3: an idle worker wipes a key at its end; the master never has one") {
-    if (geteuid() != 0) return;  // reads the memory of other processes
+    if (geteuid() != 0) {
+      MESSAGE("skipped: only root reads the memory of other processes");
+      return;
+    }
     Pair pool;
     // both workers have used epoch 2
     for (int i = 0; i < 12; ++i) pool.begin(pool.first.port, 13, "a.test", "s");
@@ -390,22 +393,22 @@ TEST_SUITE("nginx") {
   }
 
   TEST_CASE("workers that are not root read a ring of their group") {
-    if (geteuid() != 0) return;
+    if (geteuid() != 0) {
+      MESSAGE("skipped: only root starts workers of another user");
+      return;
+    }
     const support::TempFolder folder;
     fs::permissions(folder.path(), fs::perms(0755));
     const Certificates certificates(folder / "web");
     RingFile ring(folder / "web.ring");
     ring.publish(three_epochs());
     const Site site(folder, certificates, "nginx", ring.path());
-    auto text = site.text;
-    fs::create_directories(site.folder);
-    // the later `user` would be a duplicate: put the group on the file instead
     const auto kept = folder / "session";
     const auto serve = [&](const std::string& user) {
       auto conf = Nginx::head(site.folder);
       conf.replace(conf.find("user root;"), 10, "user " + user + ";");
       fs::create_directories(site.folder / "temp");
-      support::write_text(site.folder / "nginx.conf", conf + text);
+      support::write_text(site.folder / "nginx.conf", conf + site.text);
       support::Process process({"/usr/sbin/nginx", "-p", site.folder, "-c",
                                 site.folder / "nginx.conf", "-g", "daemon off;"});
       support::wait_until([&] { return connect(site.port, {.keep = kept}).ok; }, 10s);

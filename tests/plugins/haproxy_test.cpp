@@ -6,6 +6,7 @@
 #include <random>
 
 #include "plugins/world.hpp"
+#include "support/listens.hpp"
 
 using namespace plugins;
 using support::read_text;
@@ -48,7 +49,7 @@ class Haproxy {
     std::vector<std::string> argv = {"haproxy", "-db", "-f", config_};
     argv.insert(argv.end(), more.begin(), more.end());
     support::Process next(argv);
-    const bool serves = listens(plain, next);
+    const bool serves = support::listens(plain, next);
     REQUIRE_MESSAGE(serves, next.output());
     if (process_) old_ = std::move(process_);
     process_.emplace(std::move(next));

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "plugins/world.hpp"
+#include "support/listens.hpp"
 
 using namespace plugins;
 using support::wait_until;
@@ -63,7 +64,7 @@ struct Server {
 // In the foreground: what is started is what is signalled.
 Server start(std::uint16_t port, const std::vector<std::string>& argv, const fs::path& pid) {
   Server server(port, support::Process(argv));
-  const bool serves = listens(port, server.process);
+  const bool serves = support::listens(port, server.process);
   REQUIRE_MESSAGE(serves, server.process.output());
   write_text(pid, std::to_string(server.process.pid()));
   return server;

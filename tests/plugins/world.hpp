@@ -13,15 +13,8 @@
 namespace plugins {
 
 using namespace std::chrono_literals;
-using promises::Tls;
-
-// What one s_client run saw.
-struct Shake {
-  bool ok;               // the handshake and one HTTP request worked
-  bool reused;           // the server took the session that was offered
-  std::string key_name;  // of the ticket received, in hex; empty when there was none
-  std::string output;
-};
+using support::Shake;
+using support::Tls;
 
 // How s_client comes: `keep` and `offer` name sessions of this test.
 struct Visit {
@@ -50,8 +43,6 @@ class World {
  private:
   support::TempFolder folder_;
 };
-
-bool listens(std::uint16_t port, support::Process& process);
 
 // Certificate and key in one file, as HAProxy and hitch want it.
 void write_pem(const World& world, const std::filesystem::path& to);

@@ -25,20 +25,7 @@ std::string second_word(const fs::path& file, const std::string& name) {
   throw std::runtime_error(file.string() + " has no " + name);
 }
 
-// The first 16 bytes of the ticket, which s_client's session file shows as a
-// dump: "0000 - 5b 1f ... 9c-00 ...".
-std::string key_name_of(const fs::path& session) {
-  if (!fs::exists(session)) return "";
-  const auto text =
-      support::run({"openssl", "sess_id", "-in", session.string(), "-noout", "-text"}).output;
-  static const std::regex dump("TLS session ticket:\\s+0000 - ((?:[0-9a-f]{2}[ -]){16})");
-  std::smatch match;
-  return std::regex_search(text, match, dump) ? match[1].str() : "";
-}
-
 }  // namespace
-
-const char* to_text(Tls version) { return version == Tls::v1_2 ? "TLS 1.2" : "TLS 1.3"; }
 
 Fleet::Fleet(int servers, const Times& times)
     : up_({tool_path(), "up", "--dir", folder_ / "fleet", "--servers", std::to_string(servers),
@@ -81,29 +68,14 @@ std::string Fleet::log(const std::string& process) const {
 Shake Fleet::connect(int number, Tls version, const std::string& keep,
                      const std::string& offer) const {
   const auto address = second_word(folder_ / "fleet/endpoints", "server" + std::to_string(number));
-  std::vector<std::string> argv = {"openssl",
-                                   "s_client",
-                                   "-connect",
-                                   address,
-                                   "-servername",
-                                   "a.test",
-                                   "-CAfile",
-                                   folder_ / "fleet/ca.pem",
-                                   "-verify_return_error",
-                                   "-ign_eof",
-                                   version == Tls::v1_2 ? "-tls1_2" : "-tls1_3"};
-  if (!offer.empty()) argv.insert(argv.end(), {"-sess_in", session(offer)});
-  if (!keep.empty()) {
-    fs::remove(session(keep));
-    argv.insert(argv.end(), {"-sess_out", session(keep)});
-  }
-  const auto client = support::run(
-      argv, {.input = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"}, 10s);
-  // not at the head of a line: s_client's own output is buffered, the response is not
-  return {.ok = client.output.find("HTTP/1.1 200 ") != std::string::npos,
-          .reused = client.output.find("Reused, TLSv1.") != std::string::npos,
-          .key_name = keep.empty() ? "" : key_name_of(session(keep)),
-          .output = client.output};
+  const auto file = [this](const std::string& name) {
+    return name.empty() ? fs::path() : session(name);
+  };
+  return support::connect({.address = address,
+                           .version = version,
+                           .ca = folder_ / "fleet/ca.pem",
+                           .keep = file(keep),
+                           .offer = file(offer)});
 }
 
 tkt_ring_info Fleet::ring(int number) const {

@@ -9,26 +9,19 @@
 #include <vector>
 
 #include "support/process.hpp"
+#include "support/s_client.hpp"
 
 namespace promises {
 
 using namespace std::chrono_literals;
+using support::Shake;
+using support::Tls;
+using support::to_text;
 
 // As tools/fleet takes them: "2s".
 struct Times {
   std::string rotate_every, lifetime, publish_ahead, stretch;
 };
-
-// What one s_client run saw.
-struct Shake {
-  bool ok;               // the handshake and one HTTP request worked
-  bool reused;           // the server took the session that was offered
-  std::string key_name;  // of the ticket received, in hex; empty when there was none
-  std::string output;
-};
-
-enum class Tls { v1_2, v1_3 };
-const char* to_text(Tls version);
 
 class Fleet {
  public:

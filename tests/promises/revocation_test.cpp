@@ -50,6 +50,18 @@ int resumed(const Fleet& fleet, std::vector<int> servers, const std::string& nam
   return count;
 }
 
+// The same a second after an order, which is when it has to have taken effect. Sanitized
+// programs are too slow for the second.
+int resumed_a_second_later(const Fleet& fleet, const std::vector<int>& servers,
+                           const std::string& name) {
+#ifdef TICKET_SANITIZED
+  support::wait_until([&] { return resumed(fleet, servers, name) == 0; }, 10s);
+#else
+  std::this_thread::sleep_for(1s);
+#endif
+  return resumed(fleet, servers, name);
+}
+
 }  // namespace
 
 TEST_SUITE("revocation") {
@@ -62,8 +74,7 @@ TEST_SUITE("revocation") {
     const auto done = ticketctl(fleet, {"member", "revoke", "host3", "--pool", "fleet"});
     REQUIRE_MESSAGE(done.code == 0, done.output);
     CHECK(done.output.find("burned") != std::string::npos);
-    // a second where the machine has time for it, which tools/bench measures
-    CHECK(support::wait_until([&] { return resumed(fleet, {1, 2}, "old") == 0; }, 10s));
+    CHECK(resumed_a_second_later(fleet, {1, 2}, "old") == 0);
     CHECK(resumed(fleet, {1, 2}, "bad") == 0);
 
     // a new key seals as soon as both have it
@@ -91,7 +102,7 @@ TEST_SUITE("revocation") {
     const auto done = ticketctl(fleet, {"revoke", "--pool", "fleet", "--member", "host1", "--from",
                                         "1h ago", "--until", "now"});
     REQUIRE_MESSAGE(done.code == 0, done.output);
-    CHECK(support::wait_until([&] { return resumed(fleet, {1, 2}, "first") == 0; }, 10s));
+    CHECK(resumed_a_second_later(fleet, {1, 2}, "first") == 0);
     CHECK(resumed(fleet, {1, 2}, "second") == 4);
     std::this_thread::sleep_for(2500ms);  // sealed behind the window, which has whole seconds
     begin(fleet, 1, "third");

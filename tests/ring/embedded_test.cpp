@@ -278,6 +278,24 @@ TEST_SUITE("embedded pool") {
     CHECK(sealing(*other) == first);
   }
 
+  TEST_CASE("keys of a removed file do not come back once another process has made others") {
+    Host host;
+    const auto ring = host.start();
+    const auto first = sealing(*ring);
+    std::filesystem::remove(host.path);
+    auto other = host.start();
+    const auto second = sealing(*other);
+    REQUIRE(second != first);
+    CHECK(sealing(*ring) == second);
+
+    other.reset();
+    std::filesystem::remove(host.path);
+    const auto third = sealing(*ring);  // it makes the keys again, and makes new ones
+    CHECK(third != KeyName{});
+    CHECK(third != first);
+    CHECK_FALSE(opens(*ring, first));
+  }
+
   TEST_CASE("another pool's file, and a file of another kind, are left alone") {
     Host host;
     { RingWriter(host.path, "other").publish(ring_of(hourly(1, 2), 1, 1, "other"), noon).value(); }

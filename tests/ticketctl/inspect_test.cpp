@@ -14,6 +14,7 @@
 #include "ring/ring_file.hpp"
 #include "support/process.hpp"
 #include "support/rings.hpp"
+#include "support/s_client.hpp"
 #include "ticket_file.hpp"
 
 using namespace ticketctl;
@@ -74,13 +75,9 @@ struct Scene {
   }
 
   bool fetch(std::uint16_t port, const std::string& version) const {
-    support::run(
-        {"openssl", "s_client", "-connect", "127.0.0.1:" + std::to_string(port), "-servername",
-         "a.test", "-" + version, "-ign_eof", "-sess_out", session(version)},
-        {.environment = {},
-         .input = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
-         .folder = {}},
-        20s);
+    support::connect({.address = "127.0.0.1:" + std::to_string(port),
+                      .version = version == "tls1_2" ? support::Tls::v1_2 : support::Tls::v1_3,
+                      .keep = session(version)});
     std::error_code error;
     return std::filesystem::file_size(session(version), error) > 0 && !error;
   }

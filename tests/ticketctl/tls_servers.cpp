@@ -1,11 +1,9 @@
 #include "tls_servers.hpp"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <random>
 #include <stdexcept>
+
+#include "support/listens.hpp"
 
 namespace servers {
 
@@ -15,18 +13,6 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string address(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
-
-bool listens(std::uint16_t port) {
-  sockaddr_in server{};
-  server.sin_family = AF_INET;
-  server.sin_port = htons(port);
-  server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int attempt = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool open =
-      connect(attempt, reinterpret_cast<const sockaddr*>(&server), sizeof server) == 0;
-  close(attempt);
-  return open;
-}
 
 }  // namespace
 
@@ -58,8 +44,7 @@ std::string Lab::new_folder() {
 
 std::string Lab::keep(std::vector<std::string> argv, std::uint16_t port) {
   processes_.emplace_back(argv);
-  if (!support::wait_until([&] { return listens(port) || !processes_.back().alive(); }, 20s) ||
-      !processes_.back().alive()) {
+  if (!support::listens(port, processes_.back())) {
     throw std::runtime_error(argv[0] + " does not start: " + processes_.back().output());
   }
   return address(port);

@@ -1,0 +1,172 @@
+/*
+ * What a configuration says that works otherwise than it reads: warnings, as nginx
+ * starts or tests it.
+ */
+
+#include <ngx_http.h>
+
+#include "ngx_http_ticket.h"
+
+static void ngx_http_ticket_check_contexts(ngx_conf_t *cf, ngx_array_t *servers);
+static void ngx_http_ticket_check_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr);
+static ngx_uint_t ngx_http_ticket_verify(ngx_http_core_srv_conf_t *cscf);
+
+
+ngx_int_t
+ngx_http_ticket_check(ngx_conf_t *cf)
+{
+    ngx_uint_t                    i, k;
+    ngx_http_conf_port_t         *port;
+    ngx_http_conf_addr_t         *addr;
+    ngx_http_ssl_srv_conf_t      *sscf;
+    ngx_http_core_srv_conf_t    **cscf;
+    ngx_http_core_main_conf_t    *cmcf;
+    ngx_http_ticket_srv_conf_t   *tscf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    cscf = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
+        sscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ssl_module);
+
+        if (tscf->tickets.ring == NULL || ngx_http_ticket_ssl(cscf[i]) == NULL) {
+            continue;
+        }
+
+        if (sscf->session_ticket_keys != NULL) {
+            ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
+                          "ticket_ring goes before ssl_session_ticket_key in server \"%V\" "
+                          "in %s:%ui",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
+        }
+
+        if (sscf->early_data) {
+            /* each server of the pool would execute the same flight once more */
+            SSL_CTX_set_max_early_data(sscf->ssl.ctx, 0);
+            ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
+                          "ssl_early_data is turned off in server \"%V\" in %s:%ui: "
+                          "\"ticket_early_data off\"",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
+        }
+    }
+
+    ngx_http_ticket_check_contexts(cf, &cmcf->servers);
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+        addr = port[i].addrs.elts;
+
+        for (k = 0; k < port[i].addrs.nelts; k++) {
+            ngx_http_ticket_check_port(cf, &addr[k]);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Server blocks of one context where one demands a certificate and another does not. */
+
+static void
+ngx_http_ticket_check_contexts(ngx_conf_t *cf, ngx_array_t *servers)
+{
+    ngx_uint_t                    i, k;
+    ngx_ticket_conf_t            *a, *b;
+    ngx_http_core_srv_conf_t    **cscf;
+    ngx_http_ticket_srv_conf_t   *tscf;
+
+    cscf = servers->elts;
+
+    for (i = 0; i < servers->nelts; i++) {
+        tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
+        a = &tscf->tickets;
+
+        if (a->ring == NULL || ngx_http_ticket_ssl(cscf[i]) == NULL
+            || ngx_http_ticket_verify(cscf[i]) != 1)
+        {
+            continue;
+        }
+
+        for (k = 0; k < servers->nelts; k++) {
+            tscf = ngx_http_get_module_srv_conf(cscf[k]->ctx, ngx_http_ticket_module);
+            b = &tscf->tickets;
+
+            if (b->ring != a->ring || ngx_http_ticket_ssl(cscf[k]) == NULL
+                || ngx_http_ticket_verify(cscf[k]) == 1
+                || a->context.len != b->context.len
+                || ngx_strncmp(a->context.data, b->context.data, a->context.len) != 0)
+            {
+                continue;
+            }
+
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "server \"%V\" in %s:%ui demands client certificates and shares "
+                          "the ticket context \"%V\" with server \"%V\" in %s:%ui, which "
+                          "does not: give it a ticket_context of its own",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                          &a->context,
+                          &cscf[k]->server_name, cscf[k]->file_name, cscf[k]->line);
+            return;
+        }
+    }
+}
+
+
+/* OpenSSL asks the port's default server for the key, whatever name is wanted. */
+
+static void
+ngx_http_ticket_check_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr)
+{
+    ngx_uint_t                    i;
+    ngx_http_core_srv_conf_t    **cscf, *first;
+    ngx_http_ssl_srv_conf_t      *sscf;
+    ngx_http_ticket_srv_conf_t   *of_first, *tscf;
+
+    first = addr->default_server;
+    of_first = ngx_http_get_module_srv_conf(first->ctx, ngx_http_ticket_module);
+    cscf = addr->servers.elts;
+
+    for (i = 0; i < addr->servers.nelts; i++) {
+        tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
+
+        if (tscf->tickets.ring == NULL || !addr->opt.ssl) {
+            continue;
+        }
+
+        if (tscf->tickets.ring != of_first->tickets.ring) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "server \"%V\" in %s:%ui gets no tickets of its ticket_ring on %V: "
+                          "the default server there, in %s:%ui, has another one or none",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                          &addr->opt.addr_text, first->file_name, first->line);
+            continue;
+        }
+
+        sscf = ngx_http_get_module_srv_conf(first->ctx, ngx_http_ssl_module);
+
+        if (sscf->session_tickets == 0) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "server \"%V\" in %s:%ui gets no tickets on %V: the default server "
+                          "there, in %s:%ui, has \"ssl_session_tickets off\"",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                          &addr->opt.addr_text, first->file_name, first->line);
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_ticket_verify(ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    sscf = ngx_http_get_module_srv_conf(cscf->ctx, ngx_http_ssl_module);
+
+    return sscf->verify;
+}
