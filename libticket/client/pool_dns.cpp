@@ -50,6 +50,10 @@ PoolDns::PoolDns(const std::string& server, std::function<sys_seconds()> clock)
   }
   must(ub_ctx_set_option(context_.get(), "do-not-query-localhost:", "no"), "resolver");
   must(ub_ctx_async(context_.get(), 1), "resolver");
+  // names that libunbound would answer itself: whom we ask may know them
+  for (const char* zone : {"test.", "home.arpa."}) {
+    must(ub_ctx_zone_remove(context_.get(), zone), "resolver");
+  }
   wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake_ < 0) throw std::runtime_error("no eventfd");
   // all signals are the application's; libunbound's thread inherits the mask
