@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "client/server.hpp"
@@ -42,9 +43,13 @@ struct Lineage {
 
   // Whether the leaf is good for a host name or address, as OpenSSL's host check has it.
   bool covers(const std::string& host, bool is_address) const;
+
+  // The leaf's DNS names in lower case, sorted, when they are all that counts: there are
+  // some, and no wildcard. OpenSSL's check parses the certificate each time.
+  std::vector<std::string> plain_names;
 };
 
-// Takes the times from the leaf. nullptr when there is no leaf or its times do not parse.
+// Takes times and names from the leaf. nullptr when there is no leaf or its times do not parse.
 std::shared_ptr<const Lineage> make_lineage(Lineage&& lineage);
 
 // A session to resume. TLS 1.3: to be offered once.

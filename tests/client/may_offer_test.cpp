@@ -209,6 +209,37 @@ TEST_SUITE("client: may offer") {
     }
   }
 
+  TEST_CASE("which names a certificate covers is what OpenSSL says") {
+    const char* certificates[] = {"DNS:a.test,DNS:b.test",
+                                  "DNS:A.Test",
+                                  "DNS:*.sub.test",
+                                  "DNS:a.test,DNS:*.sub.test",
+                                  "IP:192.0.2.1",
+                                  "email:x@a.test",
+                                  "DNS:a.test,IP:192.0.2.1",
+                                  "DNS:xn--a.test",
+                                  "DNS:*.a.test,DNS:f*.sub.test",
+                                  "DNS:a_b.test",
+                                  "DNS:.sub.test",
+                                  "DNS:leaf"};
+    const char* hosts[] = {"a.test",       "b.test",   "x.sub.test",   "sub.test",
+                           "x.y.sub.test", "leaf",     "foo.sub.test", "a_b.test",
+                           "xn--a.test",   "x.a.test", "c.test"};
+    for (const auto* names : certificates) {
+      Lineage lineage;
+      lineage.leaf = test::with_names(names);  // its CN is "leaf"
+      const auto made = make_lineage(std::move(lineage));
+      for (const std::string host : hosts) {
+        CAPTURE(names);
+        CAPTURE(host);
+        CHECK(made->covers(host, false) ==
+              (X509_check_host(made->leaf.get(), host.data(), host.size(), 0, nullptr) == 1));
+      }
+      CHECK(made->covers("192.0.2.1", true) ==
+            (X509_check_ip_asc(made->leaf.get(), "192.0.2.1", 0) == 1));
+    }
+  }
+
   TEST_CASE("early data goes under the very name of ticket and lineage") {
     const struct {
       const char *server, *lineage, *target;
