@@ -40,11 +40,11 @@ std::string place(std::string_view text, std::size_t byte) {
 class Watch {
  public:
   bool operator()(int depth, json::parse_event_t event, const json& parsed) {
-    using enum json::parse_event_t;
+    using Event = json::parse_event_t;
     if (depth > max_depth) throw Wrong("nested deeper than " + std::to_string(max_depth));
-    if (event == object_start) fields_.emplace_back();
-    if (event == object_end && !fields_.empty()) fields_.pop_back();
-    if (event == key && !fields_.empty()) {
+    if (event == Event::object_start) fields_.emplace_back();
+    if (event == Event::object_end && !fields_.empty()) fields_.pop_back();
+    if (event == Event::key && !fields_.empty()) {
       const auto& name = parsed.get_ref<const std::string&>();
       if (!fields_.back().insert(name).second) {
         throw Wrong("the field " + shown(name) + " stands twice in one object");
