@@ -23,7 +23,8 @@ using namespace example;
 
 // ---- libticket: all there is to it ----------------------------------------
 
-void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session_id_context) {
+void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session_id_context,
+                    tkt_openssl_binding binding) {
   std::vector<tkt_openssl_name> names;  // which context a server name belongs to
   for (const Host& host : hosts.all()) names.push_back({host.name.c_str(), host.context.c_str()});
 
@@ -33,6 +34,7 @@ void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session
     options.context = host.context.c_str();
     options.names = names.data();
     options.names_count = names.size();
+    options.binding = binding;
     if (!session_id_context.empty()) options.session_id_context = session_id_context.c_str();
     ticket::check(tkt_openssl_attach(host.tls.get(), ring.handle(), &options), "no tickets");
   }
@@ -123,6 +125,10 @@ cxxopts::Options command_line() {
       cxxopts::value<std::string>()->default_value(""));
   add("select", "which callback picks a host: servername or client-hello",
       cxxopts::value<std::string>()->default_value("servername"));
+  add("binding",
+      "what a ticket is good for: the name it was made for, in TLS 1.3 each name of its context, "
+      "or any of them in TLS 1.2 too: name, context or any",
+      cxxopts::value<std::string>()->default_value("name"));
   add("help", "this text");
   return options;
 }
@@ -142,6 +148,13 @@ Select parse_select(const std::string& text) {
   throw std::invalid_argument("--select: " + text + " (allowed: servername, client-hello)");
 }
 
+tkt_openssl_binding parse_binding(const std::string& text) {
+  if (text == "name") return TKT_SAME_NAME;
+  if (text == "context") return TKT_SAME_CONTEXT;
+  if (text == "any") return TKT_ANY_NAME;
+  throw std::invalid_argument("--binding: " + text + " (allowed: name, context, any)");
+}
+
 // The signals that end us are waited for, not handled.
 sigset_t block_signals() {
   signal(SIGPIPE, SIG_IGN);
@@ -157,7 +170,8 @@ int serve(const cxxopts::ParseResult& arguments) {
   const sigset_t ending = block_signals();
   ticket::Ring ring({.path = arguments["ring"].as<std::string>(), .log = log});
   Hosts hosts(values_of(arguments, "host"));
-  attach_tickets(hosts, ring, arguments["session-id-context"].as<std::string>());
+  attach_tickets(hosts, ring, arguments["session-id-context"].as<std::string>(),
+                 parse_binding(arguments["binding"].as<std::string>()));
   hosts.select_by(parse_select(arguments["select"].as<std::string>()));
 
   HttpServer server(

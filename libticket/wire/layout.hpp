@@ -100,6 +100,17 @@
 //       u16 n, expelled: number 2 | u8 length, name | u8 length, fingerprint |
 //                        at 8 | flags 1 (bit 0: readmitted)
 //       u16 n, revocations: minter 2 | from 8 | until 8
+//
+//   Client's session cache file                                client/cache_file.cpp
+//     0    8  magic        "tktclnt\0"
+//     8    1  version      1
+//     9    4  count        of sessions, each (lengths u32 unless they say u8):
+//             length, partition | length, pool | length, HOST:PORT whose ticket it is |
+//             u8 length, ALPN | received 8 | expires 8 |
+//             length, host of the lineage's full handshake | chain verified 1 |
+//             verification: peer 1, depth 4, auth level 4, flags 8, own callback 1 |
+//             SHA-256 of the client's certificate 32 | length, SSL_SESSION as DER
+//     n   32  SHA-256 of everything before
 #pragma once
 
 #include <cstddef>
@@ -119,6 +130,7 @@ constexpr std::size_t epoch_secret_size = 32;
 constexpr std::size_t attribution_size = 27;
 constexpr std::size_t wrap_size = 34;
 
+constexpr std::string_view client_cache_magic{"tktclnt\0", 8};
 constexpr std::string_view derive_prefix = "libticket 1";
 constexpr std::string_view bundle_prefix{"libticket bundle 1\0", 19};
 constexpr std::string_view enrol_prefix{"libticket enrol 1\0", 18};

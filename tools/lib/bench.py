@@ -24,6 +24,7 @@ figures = {
     "plain_open_200_ns": (None, "ns", "the same with fresh EVP contexts, opening"),
     "lookup_ns": (5, "ns", "a key found by name while nothing changes"),
     "lookup_two_readers_ratio": (1.3, "x", "the same by two threads, against one"),
+    "client_lookup_ns": (300, "ns", "pool and session for a host, 100,000 sessions, 8 threads"),
     "resume_tls12_vs_builtin": (1.0, "x", "server time of a TLS 1.2 resumption"),
     "resume_tls13_vs_builtin": (1.0, "x", "server time of a TLS 1.3 resumption"),
     "full_tls13_vs_builtin": (1.0, "x", "server time of a full TLS 1.3 handshake"),
@@ -45,6 +46,7 @@ def measure():
                             ["-Dbench=true", "-Dtests=false"])
     with steps.Step("build the benchmarks"):
         where = build.build("plain", ["bench/ticket-bench", "bench/ticket-resume-bench",
+                                      "bench/ticket-client-bench",
                                       "keyd/keyd", "ticketctl/ticketctl",
                                       "examples/ticket-example-server",
                                       "plugins/nginx/ngx_http_ticket_module.so"])
@@ -52,6 +54,8 @@ def measure():
     if done.returncode != 0:
         raise steps.Failed("the benchmark failed")
     measured = json.loads(done.stdout)
+    with steps.Step("look for sessions as a client does"):
+        measured.update(json.loads(subprocess.check_output([where / "bench/ticket-client-bench"])))
     with steps.Step("resume at nginx, with the module and without"):
         measured.update(bench_nginx.measure(where))
     with steps.Step(f"order {bench_burn.agents} agents about"):

@@ -27,7 +27,7 @@ sanitizer_options = {
 }
 
 # The rooms where threads meet; what else there is runs under ASan.
-threaded_rooms = ["ring", "capi", "stacks"]
+threaded_rooms = ["ring", "capi", "stacks", "client"]
 
 
 class Tally:

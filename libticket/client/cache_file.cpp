@@ -1,0 +1,277 @@
+#include "client/cache_file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "wire/cursor.hpp"
+#include "wire/layout.hpp"
+
+namespace ticket::client {
+
+namespace {
+
+constexpr std::size_t digest_size = 32;
+constexpr std::size_t most_sessions = 1'000'000;
+
+std::string_view magic() { return wire::client_cache_magic; }
+
+BytesView view(const std::string& text) { return as_bytes(text); }
+
+SessionPtr parse_der(BytesView der) {
+  const unsigned char* at = raw(der);
+  SessionPtr session(d2i_SSL_SESSION(nullptr, &at, static_cast<long>(der.size())));
+  return session && at == raw(der) + der.size() ? std::move(session) : nullptr;
+}
+
+void put_verify(wire::Writer& writer, const VerifySettings& verify) {
+  writer.integer<std::uint8_t>(verify.peer ? 1 : 0)
+      .integer(static_cast<std::uint32_t>(verify.depth))
+      .integer(static_cast<std::uint32_t>(verify.auth_level))
+      .integer(verify.flags)
+      .integer<std::uint8_t>(verify.callback != 0 ? 1 : 0);
+}
+
+Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
+  VerifySettings verify;
+  verify.peer = TRY(cursor.integer<std::uint8_t>()) == 1;
+  verify.depth = static_cast<int>(TRY(cursor.integer<std::uint32_t>()));
+  verify.auth_level = static_cast<int>(TRY(cursor.integer<std::uint32_t>()));
+  verify.flags = TRY(cursor.integer<std::uint64_t>());
+  // a function of another process: never equal to one of this
+  verify.callback = TRY(cursor.integer<std::uint8_t>()) == 0 ? 0 : 1;
+  return verify;
+}
+
+std::size_t size_of(std::string_view partition, std::string_view pool, const Session& session,
+                    std::size_t der) {
+  const Lineage& lineage = *session.lineage;
+  return 4 + partition.size() + 4 + pool.size() + 4 + session.server.text().size() + 1 +
+         session.alpn.size() + 8 + 8 + 4 + lineage.name.size() + 1 + 18 + 32 + 4 + der;
+}
+
+void put_session(wire::Writer& writer, std::string_view partition, std::string_view pool,
+                 const Session& session, BytesView der) {
+  const Lineage& lineage = *session.lineage;
+  writer.long_field(as_bytes(partition)).long_field(as_bytes(pool));
+  writer.long_field(view(session.server.text())).short_field(view(session.alpn));
+  writer.time(session.received).time(session.expires);
+  writer.long_field(view(lineage.name));
+  writer.integer<std::uint8_t>(lineage.chain_verified ? 1 : 0);
+  put_verify(writer, lineage.verify);
+  writer.bytes(lineage.identity);
+  writer.long_field(der);
+}
+
+// The end of a session is taken from the session too, so that a file cannot prolong it.
+Checked<CachedSession> take_session(wire::Cursor& cursor) {
+  std::string partition(as_text(TRY(cursor.long_field())));
+  std::string pool(as_text(TRY(cursor.long_field())));
+  const auto server = Server::parse(as_text(TRY(cursor.long_field())));
+  std::string alpn(as_text(TRY(cursor.short_field())));
+  const auto received = TRY(cursor.time());
+  const auto expires = TRY(cursor.time());
+  Lineage lineage;
+  lineage.name = as_text(TRY(cursor.long_field()));
+  lineage.chain_verified = TRY(cursor.integer<std::uint8_t>()) == 1;
+  lineage.verify = TRY(take_verify(cursor));
+  lineage.identity = TRY(cursor.array<32>());
+  auto session = parse_der(TRY(cursor.long_field()));
+  if (!server || !session || partition.find('\0') != std::string::npos) {
+    return reject(Rejection::malformed);
+  }
+  if (X509* leaf = SSL_SESSION_get0_peer(session.get()); leaf != nullptr) {
+    X509_up_ref(leaf);
+    lineage.leaf.reset(leaf);
+  }
+  auto made = make_lineage(std::move(lineage));
+  if (!made) return reject(Rejection::malformed);
+  CachedSession cached{
+      std::move(partition), std::move(pool),
+      make_session(std::move(session), std::move(made), *server, std::move(alpn), received)};
+  cached.session.expires = std::min(expires, cached.session.expires);
+  return cached;
+}
+
+Checked<std::vector<CachedSession>> take_sessions(BytesView body, sys_seconds now) {
+  wire::Cursor cursor(body);
+  const auto count = TRY(cursor.integer<std::uint32_t>());
+  if (count > most_sessions) return reject(Rejection::malformed);
+  std::vector<CachedSession> sessions;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto session = TRY(take_session(cursor));
+    if (now < session.session.expires) sessions.push_back(std::move(session));
+  }
+  TRY(cursor.end());
+  return sessions;
+}
+
+[[noreturn]] void fail(const std::string& path) {
+  throw std::system_error(errno, std::generic_category(), path);
+}
+
+void write_all(int file, BytesView bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const auto written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+// Keeps a descriptor for as long as a function runs.
+struct Descriptor {
+  explicit Descriptor(int opened) : number(opened) {}
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+  Descriptor(const Descriptor&) = delete;
+  const int number;
+};
+
+void write_temporary(const std::string& path, BytesView content) {
+  ::unlink(path.c_str());  // left by a kill
+  const Descriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.number < 0) fail(path);
+  write_all(file.number, content, path);
+  if (::fsync(file.number) != 0) fail(path);
+}
+
+struct Content {
+  SecretBytes bytes;
+  std::string why;  // nothing was read
+};
+
+Content read_whole(int file) {
+  struct stat status {};
+  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return {{}, "not a file"};
+  if (status.st_uid != ::geteuid()) return {{}, "belongs to another user"};
+  if ((status.st_mode & 077) != 0) return {{}, "others may read or write it: chmod 600"};
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size == 0) return {{}, "torn"};
+  if (size > max_cache_file_size) return {{}, "too large"};
+  SecretBytes bytes(size);
+  std::size_t got = 0;
+  while (got < size) {
+    const auto part = ::read(file, bytes.fill().data() + got, size - got);
+    if (part < 0 && errno == EINTR) continue;
+    if (part <= 0) return {{}, "torn"};
+    got += static_cast<std::size_t>(part);
+  }
+  return {std::move(bytes), ""};
+}
+
+}  // namespace
+
+tl::expected<std::vector<CachedSession>, std::string> parse_session_cache(BytesView bytes,
+                                                                          sys_seconds now) {
+  const auto wrong = [](const char* why) { return tl::unexpected(std::string(why)); };
+  const auto head = magic().size() + 1;
+  if (bytes.size() < magic().size() || as_text(bytes.first(magic().size())) != magic()) {
+    return wrong("not a session cache");
+  }
+  if (bytes.size() < head + digest_size) return wrong("torn");
+  const auto body = bytes.first(bytes.size() - digest_size);
+  if (bytes[head - 1] != std::byte{1}) return wrong("of another version");
+  if (!std::ranges::equal(crypto::sha256(body), bytes.last(digest_size))) return wrong("torn");
+  auto sessions = take_sessions(body.subspan(head), now);
+  if (!sessions) return wrong("malformed");
+  return unwrap(sessions);
+}
+
+SecretBytes write_session_cache(const SessionCache& cache, sys_seconds now) {
+  // Written while the cache is visited: sessions may change once its locks are let go.
+  std::vector<SecretBytes> pieces;
+  std::size_t total = magic().size() + 1 + 4;
+  cache.each([&](std::string_view partition, std::string_view pool, const Session& session) {
+    if (session.expires <= now || pieces.size() >= most_sessions) return;
+    const int length = i2d_SSL_SESSION(session.session.get(), nullptr);
+    if (length <= 0 || session.alpn.size() > 255) return;
+    SecretBytes der(static_cast<std::size_t>(length));
+    unsigned char* at = raw(der.fill());
+    if (i2d_SSL_SESSION(session.session.get(), &at) != length) return;
+    SecretBytes piece(size_of(partition, pool, session, der.size()));
+    wire::Writer writer(piece.fill());
+    put_session(writer, partition, pool, session, der.expose());
+    if (total + piece.size() + digest_size > max_cache_file_size) return;
+    total += piece.size();
+    pieces.push_back(std::move(piece));
+  });
+  SecretBytes file(total + digest_size);
+  wire::Writer writer(file.fill());
+  writer.bytes(as_bytes(magic())).integer<std::uint8_t>(1);
+  writer.integer(static_cast<std::uint32_t>(pieces.size()));
+  for (const auto& piece : pieces) writer.bytes(piece.expose());
+  writer.bytes(crypto::sha256(file.expose().first(total)));
+  return file;
+}
+
+CacheFile::~CacheFile() { release(); }
+
+bool CacheFile::lock() {
+  const auto path = path_ + ".lock";
+  lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock_ < 0) return false;
+  if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return true;
+  ::close(std::exchange(lock_, -1));
+  errno = EWOULDBLOCK;
+  return false;
+}
+
+std::string CacheFile::load(sys_seconds now, const std::function<void(CachedSession&&)>& take) {
+  if (path_.empty()) return "";
+  const std::lock_guard guard(mutex_);
+  if (!lock()) {
+    return errno == EWOULDBLOCK
+               ? "in use by another process; sessions stay in memory"
+               : std::generic_category().message(errno) + "; sessions stay in memory";
+  }
+  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (file.number < 0) {
+    return errno == ENOENT ? "" : std::generic_category().message(errno) + "; ignored";
+  }
+  const auto content = read_whole(file.number);
+  if (!content.why.empty()) return content.why + "; ignored";
+  auto sessions = parse_session_cache(content.bytes.expose(), now);
+  if (!sessions) return sessions.error() + "; ignored";
+  stands_ = true;
+  for (auto& session : *sessions) take(std::move(session));
+  return "";
+}
+
+void CacheFile::save(sys_seconds now, const SessionCache& cache) {
+  const std::lock_guard guard(mutex_);
+  if (lock_ < 0) return;
+  // From here on a session that is offered spoils the file, whether it got into it or not.
+  stands_ = true;
+  const auto content = write_session_cache(cache, now);
+  const auto temporary = path_ + ".new";
+  try {
+    write_temporary(temporary, content.expose());
+    if (::rename(temporary.c_str(), path_.c_str()) != 0) fail(path_);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  if (!stands_) ::unlink(path_.c_str());
+}
+
+// Takes no lock: called with one of the cache's, which save() waits for.
+void CacheFile::spoil() {
+  if (stands_.load(std::memory_order_relaxed) && stands_.exchange(false)) ::unlink(path_.c_str());
+}
+
+void CacheFile::release() {
+  const std::lock_guard guard(mutex_);
+  stands_ = false;  // it is the next one's now
+  if (lock_ >= 0) ::close(std::exchange(lock_, -1));
+}
+
+}  // namespace ticket::client

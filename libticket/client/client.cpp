@@ -1,0 +1,166 @@
+#include "client/client.hpp"
+
+#include <stdexcept>
+#include <system_error>
+
+namespace ticket::client {
+
+namespace {
+
+constexpr std::size_t most_counted_pools = 4096;
+
+std::unique_ptr<PoolDns> resolver(const ClientOptions& options) {
+  return options.dns ? std::make_unique<PoolDns>(options.dns_server, options.clock) : nullptr;
+}
+
+std::string unix_time(sys_seconds time) { return std::to_string(time.time_since_epoch().count()); }
+
+}  // namespace
+
+Client::Client(ClientOptions options)
+    : options_(std::move(options)),
+      pools_(resolver(options_)),
+      cache_(options_.limits),
+      doubts_(options_.doubt_after),
+      file_(options_.cache_path) {
+  load();
+}
+
+void Client::load() {
+  const auto why = file_.load(options_.clock(), [this](CachedSession&& cached) {
+    cache_.put(cached.partition, cached.pool, std::move(cached.session));
+  });
+  if (!why.empty()) log(LogLevel::warning, "cache file " + options_.cache_path + ": " + why);
+}
+
+tl::expected<void, std::string> Client::use_manifest(std::string_view text) {
+  const auto manifest = parse_client_manifest(text);
+  if (!manifest) return tl::unexpected(manifest.error());
+  if (const auto now = options_.clock(); manifest->expires <= now) {
+    return tl::unexpected("\"expires\": over since " + unix_time(manifest->expires) + ", it is " +
+                          unix_time(now) + " now");
+  }
+  pools_.use(std::make_shared<const PoolMap>(*manifest));
+  return {};
+}
+
+// A server in doubt is alone.
+Pool Client::pool_of(const Server& server, sys_seconds now, std::chrono::milliseconds patience) {
+  auto pool = pools_.find(server, now, patience);
+  const bool doubtful = !is_alone(pool) && doubts_.holds(server.text(), pool, now);
+  return doubtful ? pool_alone(server) : pool;
+}
+
+SessionCache::Found Client::look(std::string_view partition, const Pool& pool, const Target& target,
+                                 sys_seconds now) {
+  return cache_.take(partition, pool, [&](const Session& session) {
+    const bool moved = session.server != target.server &&
+                       pool_of(session.server, now, std::chrono::milliseconds(0)) != pool;
+    const auto verdict =
+        moved ? Verdict::moved : may_offer(session, target, options_.any_name, now);
+    if (verdict == Verdict::yes && session.once()) file_.spoil();
+    return verdict;
+  });
+}
+
+Offer Client::offer(std::string_view partition, const Target& target) {
+  if (closed_) return {pool_alone(target.server), std::nullopt, Verdict::none};
+  const auto now = options_.clock();
+  Offer offer{pool_of(target.server, now, options_.dns_wait), std::nullopt, Verdict::none};
+  add(Count::prepared);
+  if (doubts_.take_failure(target.server.text())) {
+    offer.why = Verdict::after_failure;
+    return offer;
+  }
+  auto found = look(partition, offer.pool, target, now);
+  if (!found.session && !is_alone(offer.pool)) {
+    // what came before anybody said that it has a pool
+    auto alone = look(partition, pool_alone(target.server), target, now);
+    if (alone.why != Verdict::none) found = std::move(alone);
+  }
+  offer.why = found.why;
+  offer.session = std::move(found.session);
+  if (offer.session && !offer.session->session) {  // no memory for a copy
+    offer.session.reset();
+    offer.why = Verdict::none;
+  }
+  return offer;
+}
+
+void Client::keep(std::string_view partition, Session session) {
+  if (closed_) return;
+  const auto now = options_.clock();
+  if (!session.session || !session.lineage || session.expires <= now) return;
+  const auto pool = pool_of(session.server, now, std::chrono::milliseconds(0));
+  cache_.put(partition, pool, std::move(session));
+  add(Count::stored);
+}
+
+void Client::conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end) {
+  if (ticket_of == nullptr || closed_) return;
+  const bool other = *ticket_of != server;
+  add(Count::offered);
+  if (other) add(Count::offered_other);
+  add(pool, end);
+  if (end == End::failed) {
+    add(Count::failed);
+    doubts_.failed(server.text());
+  } else if (end == End::resumed) {
+    add(Count::resumed);
+    if (other) add(Count::resumed_other);
+    if (other) doubts_.resumed(server.text(), pool);
+  } else {
+    add(Count::refused);
+    if (other && doubts_.refused(server.text(), pool, options_.clock())) {
+      add(Count::doubted);
+      log(LogLevel::warning,
+          server.text() + " takes no tickets of " + pool + ": it is on its own for a time");
+    }
+  }
+}
+
+void Client::save() { file_.save(options_.clock(), cache_); }
+
+void Client::close() {
+  if (closed_) return;
+  try {
+    save();
+  } catch (const std::system_error& failure) {
+    log(LogLevel::warning, "cache file " + std::string(failure.what()));
+  }
+  closed_ = true;  // from here on neither log nor clock are called
+  cache_.clear();
+  file_.release();
+  pools_.stop();
+}
+
+void Client::add(Count which) {
+  static std::atomic<unsigned> threads{0};
+  thread_local const unsigned number = threads++;
+  counters_[number % counters_.size()].values[static_cast<std::size_t>(which)].fetch_add(
+      1, std::memory_order_relaxed);
+}
+
+void Client::add(const Pool& pool, End end) {
+  if (is_alone(pool)) return;
+  const std::lock_guard guard(pool_counts_mutex_);
+  if (pool_counts_.size() >= most_counted_pools && !pool_counts_.contains(pool)) return;
+  auto& counts = pool_counts_[pool];
+  ++counts.offered;
+  ++(end == End::resumed ? counts.resumed : end == End::full ? counts.refused : counts.failed);
+}
+
+std::uint64_t Client::count(Count which) const {
+  std::uint64_t sum = 0;
+  for (const auto& counters : counters_) {
+    sum += counters.values[static_cast<std::size_t>(which)].load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+std::map<Pool, PoolCounts> Client::pool_counts() const {
+  const std::lock_guard guard(pool_counts_mutex_);
+  return pool_counts_;
+}
+
+}  // namespace ticket::client

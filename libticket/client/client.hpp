@@ -1,0 +1,123 @@
+// A client that knows pools: what to offer to a server, and what to keep of what it gave.
+// No connection here: attachment.hpp joins it to OpenSSL's.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+
+#include "client/cache_file.hpp"
+#include "client/doubts.hpp"
+#include "client/may_offer.hpp"
+#include "client/pools.hpp"
+#include "client/session_cache.hpp"
+
+namespace ticket::client {
+
+enum class LogLevel { error, warning, info, debug };
+
+struct ClientOptions {
+  CacheLimits limits;
+  bool any_name = false;     // TLS 1.2 across names: for closed fleets
+  unsigned doubt_after = 3;  // 0 = never
+  bool dns = false;
+  std::string dns_server;  // see PoolDns
+  std::chrono::milliseconds dns_wait{0};
+  std::string cache_path;  // empty = none
+  std::function<void(LogLevel, const std::string&)> log;
+  std::function<sys_seconds()> clock;  // needed
+};
+
+enum class Count {
+  prepared,       // connections that a session was looked for
+  offered,        // of these: with a session
+  offered_other,  // of these: with a ticket of another server
+  resumed,
+  resumed_other,
+  refused,  // offered, and a full handshake came of it
+  failed,   // offered, and no handshake came to its end
+  stored,   // sessions kept
+  doubted,  // servers taken out of their pool for a time
+  last
+};
+
+struct PoolCounts {
+  std::uint64_t offered = 0, resumed = 0, refused = 0, failed = 0;
+};
+
+// What a connection is given to offer.
+struct Offer {
+  Pool pool;
+  std::optional<Session> session;
+  Verdict why = Verdict::none;
+};
+
+// How a handshake that was prepared ended.
+enum class End { full, resumed, failed };
+
+class Client {
+ public:
+  // Loads the cache file. Throws std::runtime_error when DNS is asked for and no resolver
+  // can be made; a cache file that is no good is logged.
+  explicit Client(ClientOptions options);
+
+  // Replaces the manifest, or says what is wrong with it and keeps the one that is there.
+  tl::expected<void, std::string> use_manifest(std::string_view text);
+
+  Offer offer(std::string_view partition, const Target& target);
+  // A session that came by a connection of this partition to its server.
+  void keep(std::string_view partition, Session session);
+  // What became of the offer. `ticket_of`: the session's server; nullptr = none was offered.
+  void conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end);
+
+  // Writes the cache file; no path = nothing to do. Throws std::system_error.
+  void save();
+  // Writes it a last time, and gives it up to the next process. From then on nothing is
+  // offered or kept. Not while another thread is in a function of this client.
+  void close();
+
+  std::uint64_t count(Count which) const;
+  DnsCounts dns_counts() const { return pools_.dns_counts(); }
+  std::size_t sessions() const { return cache_.size(); }
+  std::uint64_t dropped() const { return cache_.dropped(); }
+  std::size_t manifest_size() const { return pools_.manifest_size(options_.clock()); }
+  // By pools that a manifest or DNS named, as they are called in pool_map.hpp.
+  std::map<Pool, PoolCounts> pool_counts() const;
+
+  bool closed() const { return closed_; }
+  sys_seconds now() const { return options_.clock(); }
+  void log(LogLevel level, const std::string& text) const {
+    if (options_.log) options_.log(level, text);
+  }
+
+ private:
+  struct alignas(64) Counters {
+    std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Count::last)> values{};
+  };
+
+  void add(Count which);
+  void add(const Pool& pool, End end);
+  Pool pool_of(const Server& server, sys_seconds now, std::chrono::milliseconds patience);
+  SessionCache::Found look(std::string_view partition, const Pool& pool, const Target& target,
+                           sys_seconds now);
+  void load();
+
+  const ClientOptions options_;
+  Pools pools_;
+  SessionCache cache_;
+  Doubts doubts_;
+  CacheFile file_;
+  std::atomic<bool> closed_{false};
+  std::array<Counters, 16> counters_;
+  mutable std::mutex pool_counts_mutex_;
+  std::map<Pool, PoolCounts> pool_counts_;
+};
+
+}  // namespace ticket::client

@@ -1,0 +1,47 @@
+// Servers that did not do as the pool map says, and those whose last handshake failed.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/clock.hpp"
+
+namespace ticket::client {
+
+// A server that answers tickets of other servers of its pool with full handshakes
+// `after` times in a row is taken out of the pool for ten minutes, then, each time that
+// the next try fails too, for twice as long, at most a day. One that resumes is back at
+// once. Any thread; while there is no trouble, nothing is locked.
+class Doubts {
+ public:
+  explicit Doubts(unsigned after) : after_(after) {}
+
+  bool holds(const std::string& server, const std::string& pool, sys_seconds now) const;
+  // True when that begins a doubt.
+  bool refused(const std::string& server, const std::string& pool, sys_seconds now);
+  void resumed(const std::string& server, const std::string& pool);
+
+  // A handshake that offered a session failed: the next one offers none.
+  void failed(const std::string& server);
+  // True once after that.
+  bool take_failure(const std::string& server);
+
+ private:
+  struct Doubt {
+    unsigned misses = 0;
+    seconds length{0};
+    sys_seconds until{};
+  };
+  void count();
+
+  const unsigned after_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Doubt> doubts_;  // by server and pool
+  std::unordered_set<std::string> failures_;
+  std::atomic<std::size_t> troubles_{0};
+};
+
+}  // namespace ticket::client

@@ -1,0 +1,115 @@
+#include "client/may_offer.hpp"
+
+#include <algorithm>
+
+namespace ticket::client {
+
+namespace {
+
+// A session from further ahead than clocks differ is of another time.
+constexpr seconds clock_slack = clock_tolerance;
+
+bool is_alive(const Session& session, sys_seconds now) {
+  return now < session.expires && session.received <= now + clock_slack;
+}
+
+// TLS 1.3 keeps only the cipher's hash (RFC 8446, 4.2.11); before it the very cipher.
+bool has_cipher(const Session& session, const STACK_OF(SSL_CIPHER) * ciphers) {
+  if (ciphers == nullptr) return true;
+  if (session.cipher == nullptr) return false;
+  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
+    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(ciphers, i);
+    const bool of_13 = SSL_CIPHER_get_kx_nid(cipher) == NID_kx_any;
+    const bool fits = session.once()
+                          ? of_13 && SSL_CIPHER_get_handshake_digest(cipher) ==
+                                         SSL_CIPHER_get_handshake_digest(session.cipher)
+                          : SSL_CIPHER_get_id(cipher) == SSL_CIPHER_get_id(session.cipher);
+    if (fits) return true;
+  }
+  return false;
+}
+
+// `list`: u8 length | bytes, again and again (RFC 7301, 3.1).
+bool has_protocol(std::string_view list, std::string_view wanted) {
+  while (!list.empty()) {
+    const auto size = static_cast<unsigned char>(list.front());
+    if (list.substr(1, size) == wanted) return true;
+    list.remove_prefix(std::min<std::size_t>(list.size(), size + std::size_t{1}));
+  }
+  return false;
+}
+
+Verdict under_another_name(const Session& session, const Target& target, bool any_name,
+                           sys_seconds now) {
+  const Lineage& lineage = *session.lineage;
+  if (!target.verify.peer || !lineage.chain_verified) return Verdict::unverified;
+  if (!session.once() && !any_name) return Verdict::tls12;
+  if (now < lineage.valid_from || now > lineage.valid_until) return Verdict::certificate_expired;
+  return Verdict::yes;
+}
+
+}  // namespace
+
+const char* to_text(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::yes:
+      return "offered";
+    case Verdict::none:
+      return "no session";
+    case Verdict::expired:
+      return "expired";
+    case Verdict::version:
+      return "TLS version not allowed";
+    case Verdict::cipher:
+      return "cipher not allowed";
+    case Verdict::alpn:
+      return "application protocol not offered";
+    case Verdict::verify:
+      return "other verification settings";
+    case Verdict::identity:
+      return "other client certificate";
+    case Verdict::unverified:
+      return "other name, not verified";
+    case Verdict::tls12:
+      return "other name, TLS 1.2";
+    case Verdict::certificate_expired:
+      return "other name, certificate expired";
+    case Verdict::not_covered:
+      return "certificate of another name";
+    case Verdict::moved:
+      return "of a server outside the pool";
+    case Verdict::after_failure:
+      return "after a failed handshake";
+  }
+  return "unknown";
+}
+
+Verdict may_offer(const Session& session, const Target& target, bool any_name, sys_seconds now) {
+  const Lineage& lineage = *session.lineage;
+  if (!is_alive(session, now)) return Verdict::expired;
+  if (session.version < target.lowest_version || session.version > target.highest_version) {
+    return Verdict::version;
+  }
+  if (!session.has_ticket && session.server != target.server) return Verdict::moved;
+  if (session.lineage->verify != target.verify) return Verdict::verify;
+  if (lineage.identity != target.identity) return Verdict::identity;
+  if (!has_cipher(session, target.ciphers)) return Verdict::cipher;
+  if (target.alpn && !session.alpn.empty() && !has_protocol(*target.alpn, session.alpn)) {
+    return Verdict::alpn;
+  }
+  const bool same_name = lineage.name == target.server.host();
+  if (!same_name) {
+    const auto verdict = under_another_name(session, target, any_name, now);
+    if (verdict != Verdict::yes) return verdict;
+  }
+  const bool must_cover = !same_name || (target.verify.peer && target.checks_host);
+  const bool covered =
+      !must_cover || lineage.covers(std::string(target.server.host()), target.server.is_address());
+  return covered ? Verdict::yes : Verdict::not_covered;
+}
+
+bool may_send_early(const Session& session, const Server& server) {
+  return session.lineage->name == server.host() && session.server.host() == server.host();
+}
+
+}  // namespace ticket::client

@@ -1,0 +1,40 @@
+#include "client/pool_map.hpp"
+
+namespace ticket::client {
+
+namespace {
+constexpr std::string_view manifest_prefix = "manifest:", dns_prefix = "dns:",
+                           alone_prefix = "host:";
+
+Pool joined(std::string_view prefix, std::string_view rest) {
+  Pool pool;
+  pool.reserve(prefix.size() + rest.size());
+  pool += prefix;
+  pool += rest;
+  return pool;
+}
+}  // namespace
+
+Pool pool_of_manifest(std::string_view id) { return joined(manifest_prefix, id); }
+Pool pool_of_dns(std::string_view id) { return joined(dns_prefix, id); }
+Pool pool_alone(const Server& server) { return joined(alone_prefix, server.text()); }
+bool is_alone(std::string_view pool) { return pool.starts_with(alone_prefix); }
+
+PoolMap::PoolMap(const ClientManifest& manifest) : expires_(manifest.expires) {
+  for (const auto& pool : manifest.pools) {
+    const auto key = pool_of_manifest(pool.id);
+    for (const auto& name : pool.names) names_.emplace(name, key);
+    for (const auto& server : pool.servers) servers_.emplace(server.text(), key);
+  }
+}
+
+const Pool* PoolMap::find(const Server& server, sys_seconds now) const {
+  if (now >= expires_) return nullptr;
+  if (!servers_.empty()) {
+    if (const auto row = servers_.find(server.text()); row != servers_.end()) return &row->second;
+  }
+  const auto row = names_.find(server.host());
+  return row == names_.end() ? nullptr : &row->second;
+}
+
+}  // namespace ticket::client

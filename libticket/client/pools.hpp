@@ -1,0 +1,45 @@
+// Which pool a server belongs to, from all that is known.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+
+#include "client/pool_dns.hpp"
+#include "client/pool_map.hpp"
+
+namespace ticket::client {
+
+// The manifest's word goes before that of DNS; a server that neither knows is alone.
+// Any thread. A manifest is swapped as a whole, and readers on different threads seldom
+// share a lock: an atomic shared pointer costs three times as much here.
+class Pools {
+ public:
+  explicit Pools(std::unique_ptr<PoolDns> dns) : dns_(std::move(dns)) { use({}); }
+
+  void use(std::shared_ptr<const PoolMap> map);
+
+  // Does not wait for DNS longer than `patience`.
+  Pool find(const Server& server, sys_seconds now,
+            std::chrono::milliseconds patience = std::chrono::milliseconds(0)) const;
+
+  // Ends what asks DNS.
+  void stop() {
+    if (dns_) dns_->stop();
+  }
+  DnsCounts dns_counts() const { return dns_ ? dns_->counts() : DnsCounts{}; }
+  // Names and servers in the manifest; 0 once it is over.
+  std::size_t manifest_size(sys_seconds now) const;
+
+ private:
+  struct alignas(64) Stripe {
+    mutable std::mutex mutex;
+    std::shared_ptr<const PoolMap> map;
+  };
+  const Stripe& mine() const;
+
+  std::unique_ptr<PoolDns> dns_;
+  std::array<Stripe, 16> stripes_;
+};
+
+}  // namespace ticket::client

@@ -1,0 +1,84 @@
+// A TLS session that a client holds, and what its lineage's full handshake proved.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "client/server.hpp"
+#include "crypto/certificate.hpp"
+#include "crypto/digest.hpp"
+
+namespace ticket::client {
+
+struct FreeSession {
+  void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
+};
+using SessionPtr = std::unique_ptr<SSL_SESSION, FreeSession>;
+
+// How a connection verifies its server. Equal settings find the same chain good, or the
+// same one bad, as far as OpenSSL lets anybody see: what it does not tell, such as whom
+// an SSL_CTX trusts, is what partitions are for.
+struct VerifySettings {
+  bool peer = false;  // SSL_VERIFY_PEER
+  int depth = -1;
+  int auth_level = -1;
+  std::uint64_t flags = 0;     // X509_V_FLAG_*
+  std::uint64_t callback = 0;  // the application's own, 0 = none
+  friend bool operator==(const VerifySettings&, const VerifySettings&) = default;
+};
+
+// A chain of resumptions, by the full handshake that began it. Immutable.
+struct Lineage {
+  std::string name;  // host name or address that the handshake was for
+  crypto::Certificate leaf;
+  sys_seconds valid_from, valid_until;  // the leaf
+  bool chain_verified = false;          // by OpenSSL, in that handshake
+  VerifySettings verify;
+  crypto::Sha256 identity{};  // SHA-256 of the certificate that the client showed; zero = none
+
+  // Whether the leaf is good for a host name or address, as OpenSSL's host check has it.
+  bool covers(const std::string& host, bool is_address) const;
+
+  // The leaf's DNS names in lower case, sorted, when they are all that counts: there are
+  // some, and no wildcard. OpenSSL's check parses the certificate each time.
+  std::vector<std::string> plain_names;
+};
+
+// Takes times and names from the leaf. nullptr when there is no leaf or its times do not parse.
+std::shared_ptr<const Lineage> make_lineage(Lineage&& lineage);
+
+// A session to resume. TLS 1.3: to be offered once.
+struct Session {
+  SessionPtr session;
+  std::shared_ptr<const Lineage> lineage;
+  Server server;     // whose ticket it is
+  std::string alpn;  // what was agreed on then; empty = nothing
+  sys_seconds received, expires;
+  // of the session itself, so that a lookup need not fetch it
+  int version = 0;
+  const SSL_CIPHER* cipher = nullptr;  // OpenSSL's own
+  bool has_ticket = false;
+
+  bool once() const { return version >= TLS1_3_VERSION; }
+};
+
+constexpr seconds longest_life{604800};  // RFC 8446, 4.6.1
+
+// What came by a connection to `server`.
+Session make_session(SessionPtr session, std::shared_ptr<const Lineage> lineage,
+                     const Server& server, std::string alpn, sys_seconds received);
+
+// When a session that was received now may last be offered: by the server's hint, else
+// by OpenSSL's timeout. `received` itself when never.
+sys_seconds end_of(const SSL_SESSION* session, sys_seconds received);
+
+// Another reference to a session for a connection of its own: OpenSSL marks what a
+// connection used when that breaks. nullptr when memory is short.
+SessionPtr copy(const SSL_SESSION* session);
+
+}  // namespace ticket::client

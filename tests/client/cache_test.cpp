@@ -1,0 +1,258 @@
+// The session cache by itself, and the file in which it outlives a process.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include "client/cache_file.hpp"
+#include "client/world.hpp"
+#include "support/process.hpp"
+
+using namespace world;
+using namespace std::chrono_literals;
+using support::TempFolder;
+using ticket::client::Server;
+using ticket::client::Session;
+using ticket::client::SessionCache;
+using ticket::client::Verdict;
+
+namespace {
+
+const auto web = manifest_of({pool_of({"a.test", "b.test"})});
+const Leaf shared{"DNS:a.test,DNS:b.test"};
+
+// A client with a cache file, and its SSL_CTX.
+struct Kept {
+  explicit Kept(const std::string& path)
+      : client(options(path), web.c_str()), ctx(client_context()) {
+    tkt_client_attach(client.handle.get(), ctx.get(), "p");
+  }
+  static tkt_client_options options(const std::string& path) {
+    tkt_client_options options{};
+    options.cache_path = path.c_str();
+    return options;
+  }
+  Visit visit(const std::string& host, const ContextPtr& at, const VisitOptions& how = {}) {
+    return world::visit(client.handle.get(), ctx.get(), host, at.get(), how);
+  }
+  std::string said() const {
+    std::string all;
+    for (const auto& line : client.said) all += line + "\n";
+    return all;
+  }
+  Client client;
+  ContextPtr ctx;
+};
+
+Session session_of(const std::string& server, const std::string& name,
+                   int version = TLS1_3_VERSION) {
+  ticket::client::Lineage lineage;
+  lineage.name = name;
+  lineage.leaf = test::with_names("DNS:" + name);
+  Session session{nullptr,
+                  ticket::client::make_lineage(std::move(lineage)),
+                  *Server::parse(server),
+                  "",
+                  real_now(),
+                  real_now() + 1h};
+  session.session.reset(SSL_SESSION_new());
+  session.version = version;
+  return session;
+}
+
+const auto any = [](const Session&) { return Verdict::yes; };
+
+}  // namespace
+
+TEST_SUITE("client: session cache") {
+  TEST_CASE("TLS 1.3 sessions are taken newest first, each once") {
+    SessionCache cache({});
+    for (const auto* server : {"a.test:1", "a.test:2", "a.test:3"}) {
+      cache.put("", "pool", session_of(server, "a.test"));
+    }
+    CHECK(cache.take("", "pool", any).session->server.text() == "a.test:3");
+    CHECK(cache.take("", "pool", any).session->server.text() == "a.test:2");
+    CHECK(cache.take("", "pool", any).session->server.text() == "a.test:1");
+    CHECK_FALSE(cache.take("", "pool", any).session);
+    CHECK(cache.size() == 0);
+  }
+
+  TEST_CASE("a TLS 1.2 session stays, and its server's next one replaces it") {
+    SessionCache cache({});
+    cache.put("", "pool", session_of("a.test:1", "a.test", TLS1_2_VERSION));
+    CHECK(cache.take("", "pool", any).session);
+    CHECK(cache.take("", "pool", any).session);
+    cache.put("", "pool", session_of("a.test:1", "a.test", TLS1_2_VERSION));
+    CHECK(cache.size() == 1);
+    cache.put("", "pool", session_of("b.test:1", "b.test", TLS1_2_VERSION));
+    CHECK(cache.size() == 2);
+  }
+
+  TEST_CASE("partition and pool are kept apart, however they are cut") {
+    SessionCache cache({});
+    cache.put("a", "bc", session_of("a.test:1", "a.test"));
+    CHECK_FALSE(cache.take("ab", "c", any).session);
+    CHECK_FALSE(cache.take("", "abc", any).session);
+    CHECK(cache.take("a", "bc", any).session);
+  }
+
+  TEST_CASE("what the judge says of the newest is told; what it calls expired goes") {
+    SessionCache cache({});
+    cache.put("", "pool", session_of("a.test:1", "a.test"));
+    cache.put("", "pool", session_of("a.test:2", "a.test"));
+    const auto refused = cache.take("", "pool", [](const Session& session) {
+      return session.server.text() == "a.test:2" ? Verdict::alpn : Verdict::expired;
+    });
+    CHECK_FALSE(refused.session);
+    CHECK(refused.why == Verdict::alpn);
+    CHECK(cache.size() == 1);
+  }
+
+  TEST_CASE("a name has so many sessions in a pool, a pool so many, all so many") {
+    SessionCache cache({.sessions = 20, .per_name = 3, .per_pool = 8});
+    for (int i = 1; i <= 10; ++i) {
+      cache.put("", "pool", session_of("a.test:" + std::to_string(i), "a.test"));
+    }
+    CHECK(cache.size() == 3);
+    CHECK(cache.take("", "pool", any).session->server.text() == "a.test:10");
+    for (char name = 'b'; name < 'z'; ++name) {
+      cache.put("", "pool", session_of("x.test:1", std::string(1, name) + ".test"));
+    }
+    CHECK(cache.size() == 8);
+    for (int i = 0; i < 30; ++i) {
+      cache.put("", "pool" + std::to_string(i), session_of("x.test:1", "x.test"));
+    }
+    CHECK(cache.size() == 20);
+    CHECK(cache.dropped() == 18);  // the whole first pool, then ten of one
+    CHECK_FALSE(cache.take("", "pool", any).session);
+    CHECK_FALSE(cache.take("", "pool9", any).session);
+    CHECK(cache.take("", "pool10", any).session);
+  }
+}
+
+TEST_SUITE("client: cache file") {
+  TEST_CASE("sessions outlive the process, with what is known of them") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared), uncovered = server({"DNS:c.test"});
+    {
+      Kept first(path);
+      first.visit("a.test", at);
+    }
+    struct stat status {};
+    REQUIRE(stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+
+    Kept second(path);
+    CHECK(second.said() == "");
+    const auto other = second.visit("b.test", at);
+    CHECK(other.resumed);
+    CHECK(other.ticket_of == "a.test:443");
+    REQUIRE(second.client.manifest(manifest_of({pool_of({"a.test", "b.test", "c.test"})})) ==
+            TKT_OK);
+    const auto lacking = second.visit("c.test", uncovered);
+    CHECK(lacking.why == "certificate of another name");
+  }
+
+  TEST_CASE("client promise: a TLS 1.3 ticket is not offered twice by two processes either") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    REQUIRE(std::filesystem::exists(path));
+
+    Kept running(path);
+    CHECK(running.client.counters().sessions == 2);
+    Kept beside(path);  // at the same time
+    CHECK(beside.client.counters().sessions == 0);
+    CHECK(beside.said().find("in use by another process") != std::string::npos);
+    const auto offered = running.visit("b.test", at, {.read_tickets = false});
+    CHECK(offered.offered);
+    // had it died here, the next one would find nothing to offer again
+    CHECK_FALSE(std::filesystem::exists(path));
+
+    CHECK(tkt_client_save(running.client.handle.get()) == TKT_OK);
+    CHECK(std::filesystem::exists(path));
+    running.visit("a.test", at);
+    CHECK_FALSE(std::filesystem::exists(path));
+  }
+
+  TEST_CASE("a torn, foreign or old file is ignored, with a reason, and replaced") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    const auto whole = support::read_text(path);
+    auto flipped = whole, version = whole;
+    flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
+    version[8] = 2;
+    const struct {
+      std::string content;
+      const char* why;
+    } cases[] = {
+        {whole.substr(0, whole.size() - 1), "torn"},
+        {whole.substr(0, 20), "torn"},
+        {"", "torn"},
+        {flipped, "torn"},
+        {version, "another version"},
+        {"-----BEGIN CERTIFICATE-----", "not a session cache"},
+    };
+    for (const auto& one : cases) {
+      CAPTURE(one.why);
+      support::write_text(path, one.content);
+      Kept client(path);
+      CHECK(client.said().find(one.why) != std::string::npos);
+      CHECK(client.client.counters().sessions == 0);
+      CHECK(client.visit("a.test", at).completed);
+    }
+    Kept last(path);
+    CHECK(last.said() == "");
+    CHECK(last.client.counters().sessions > 0);
+  }
+
+  TEST_CASE("each beginning of a file, and each with a byte changed, is refused") {
+    SessionCache cache({});
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    const auto whole = support::read_text(path);
+    CHECK(ticket::client::parse_session_cache(ticket::as_bytes(whole), real_now())->size() == 2);
+    for (std::size_t size = 0; size < whole.size(); size += 7) {
+      CHECK_FALSE(
+          ticket::client::parse_session_cache(ticket::as_bytes(whole.substr(0, size)), real_now()));
+    }
+    for (std::size_t at_byte = 0; at_byte < whole.size(); at_byte += 11) {
+      auto changed = whole;
+      changed[at_byte] = static_cast<char>(changed[at_byte] ^ 0x40);
+      CHECK_FALSE(ticket::client::parse_session_cache(ticket::as_bytes(changed), real_now()));
+    }
+    CHECK(ticket::client::parse_session_cache(ticket::as_bytes(whole), real_now() + 8 * 24h)
+              ->empty());
+  }
+
+  TEST_CASE("a file that others can read, or a link in its place, is not read") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    chmod(path.c_str(), 0644);
+    {
+      Kept client(path);
+      CHECK(client.said().find("chmod 600") != std::string::npos);
+      CHECK(client.client.counters().sessions == 0);
+      client.visit("a.test", at);
+    }
+    std::filesystem::rename(path, folder / "elsewhere");
+    std::filesystem::create_symlink(folder / "elsewhere", path);
+    Kept client(path);
+    CHECK(client.client.counters().sessions == 0);
+    CHECK(client.said() != "");
+  }
+
+  TEST_CASE("a folder that is not there is no error") {
+    Kept client("/nonexistent/sessions");
+    CHECK(client.said().find("sessions stay in memory") != std::string::npos);
+    const auto at = server(shared);
+    CHECK(client.visit("a.test", at).completed);
+    CHECK(client.visit("a.test", at).resumed);
+  }
+}
