@@ -32,7 +32,7 @@ struct TableEpoch {
 // How a table is made. Its size stands for the epoch's length: what does not fit is
 // unknown, and nothing is evicted to make room.
 struct TableSize {
-  std::size_t entries = 1'000'000;  // 1 to 2^32; 11.5 bytes each
+  std::size_t entries = 1'000'000;  // 1 to 2^32; 12 bytes each
 };
 
 // Why a table answers `unknown` to everything.

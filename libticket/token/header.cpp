@@ -1,6 +1,7 @@
 #include "token/header.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace ticket::token {
@@ -16,15 +17,35 @@ bool same_word(std::string_view a, std::string_view b) {
 }
 
 // tchar, RFC 9110, section 5.6.2.
-bool is_token_char(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
+constexpr auto token_chars = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+bool is_token_char(char c) { return token_chars[static_cast<unsigned char>(c)]; }
 
 // What may stand in a value without quotes: a token, or base64 with its padding.
 bool is_bare_char(char c) { return is_token_char(c) || c == '/' || c == '='; }
 
 bool is_space(char c) { return c == ' ' || c == '\t'; }
+
+// A parameter's value as it stands in the field, without its quotes.
+struct Value {
+  std::string_view raw;
+  bool escaped = false;  // has backslashes that escape what follows them
+
+  std::string text() const {
+    std::string text;
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      if (escaped && raw[i] == '\\') ++i;  // never the last: the quote after it would be escaped
+      text += raw[i];
+    }
+    return text;
+  }
+};
 
 // Reads a value from its front.
 class Lexer {
@@ -57,25 +78,27 @@ class Lexer {
     *this = ahead;
     return name;
   }
-  [[nodiscard]] Checked<std::string> value() {
+  [[nodiscard]] Checked<Value> value() {
     if (skip('"')) return quoted();
     const auto bare = take_while(is_bare_char);
     if (bare.empty()) return reject(Rejection::malformed);
-    return std::string(bare);
+    return Value{bare, false};
   }
 
  private:
   // quoted-string, RFC 9110, section 5.6.4, after its first quote.
-  Checked<std::string> quoted() {
-    std::string text;
-    while (!rest_.empty()) {
-      if (skip('"')) return text;
-      skip('\\');
-      if (rest_.empty()) break;
-      text += rest_[0];
-      rest_.remove_prefix(1);
+  Checked<Value> quoted() {
+    const auto whole = rest_;
+    for (bool escaped = false;; escaped = true) {
+      const auto quote = rest_.find('"');
+      if (quote == std::string_view::npos) return reject(Rejection::malformed);
+      const auto backslash = rest_.substr(0, quote).find('\\');
+      if (backslash == std::string_view::npos) {
+        rest_.remove_prefix(quote + 1);
+        return Value{whole.substr(0, whole.size() - rest_.size() - 1), escaped};
+      }
+      rest_.remove_prefix(backslash + 2);  // and what it escapes
     }
-    return reject(Rejection::malformed);
   }
 
   std::string_view rest_;
@@ -83,7 +106,7 @@ class Lexer {
 
 struct Parameter {
   std::string_view name;
-  std::string value;
+  Value value;
 };
 
 // A scheme with what follows it up to the next scheme.
@@ -134,8 +157,8 @@ Checked<std::vector<Entry>> parse_entries(std::string_view value) {
 }
 
 // The one parameter of that name; nullptr for none, malformed for two.
-Checked<const std::string*> find(const Entry& entry, std::string_view name) {
-  const std::string* found = nullptr;
+Checked<const Value*> find(const Entry& entry, std::string_view name) {
+  const Value* found = nullptr;
   for (const auto& parameter : entry.parameters) {
     if (!same_word(parameter.name, name)) continue;
     if (found != nullptr) return reject(Rejection::malformed);
@@ -144,13 +167,15 @@ Checked<const std::string*> find(const Entry& entry, std::string_view name) {
   return found;
 }
 
-Checked<Bytes> decode(const std::string& text) {
-  auto bytes = from_base64url_padded(text);
+Checked<Bytes> decode(const Value& value) {
+  auto bytes =
+      value.escaped ? from_base64url_padded(value.text()) : from_base64url_padded(value.raw);
   if (!bytes || bytes->empty()) return reject(Rejection::malformed);
   return std::move(*bytes);
 }
 
-Checked<seconds> parse_seconds(const std::string& text) {
+Checked<seconds> parse_seconds(const Value& from) {
+  const auto text = from.text();
   std::uint32_t value = 0;
   const auto* end = text.data() + text.size();
   const auto [at, error] = std::from_chars(text.data(), end, value);
