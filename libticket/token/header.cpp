@@ -88,17 +88,21 @@ class Lexer {
  private:
   // quoted-string, RFC 9110, section 5.6.4, after its first quote.
   Checked<Value> quoted() {
-    const auto whole = rest_;
-    for (bool escaped = false;; escaped = true) {
-      const auto quote = rest_.find('"');
-      if (quote == std::string_view::npos) return reject(Rejection::malformed);
-      const auto backslash = rest_.substr(0, quote).find('\\');
+    bool escaped = false;
+    std::size_t at = 0;
+    auto quote = rest_.find('"');
+    while (quote != std::string_view::npos) {
+      const auto backslash = rest_.substr(at, quote - at).find('\\');
       if (backslash == std::string_view::npos) {
+        const auto raw = rest_.substr(0, quote);
         rest_.remove_prefix(quote + 1);
-        return Value{whole.substr(0, whole.size() - rest_.size() - 1), escaped};
+        return Value{raw, escaped};
       }
-      rest_.remove_prefix(backslash + 2);  // and what it escapes
+      escaped = true;
+      at += backslash + 2;  // and what it escapes, be it that quote
+      if (at > quote) quote = rest_.find('"', at);
     }
+    return reject(Rejection::malformed);
   }
 
   std::string_view rest_;

