@@ -1,7 +1,6 @@
 // Finding a ticket's key while nothing changes: pin, find by name, unpin.
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <stdexcept>
 #include <thread>
 
@@ -13,13 +12,6 @@ namespace bench {
 namespace {
 
 using ticket::ring::LiveRing;
-
-// Nanoseconds of this thread's processor time: others on the machine do not count.
-double thread_time() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
 
 class Lookup {
  public:

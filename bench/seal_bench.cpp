@@ -7,7 +7,6 @@
 #include <openssl/rand.h>
 
 #include <cstring>
-#include <ctime>
 #include <stdexcept>
 
 #include "setting.hpp"
@@ -20,13 +19,6 @@ constexpr int slices = 31;
 constexpr int tickets_in_slice = 5000;
 constexpr std::size_t payload_size = 200;
 constexpr std::size_t plain_size = payload_size + 35;  // and what tkt_seal puts before it
-
-// Nanoseconds of this thread's processor time: others on the machine do not count.
-double thread_time() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
 
 struct Buffers {
   unsigned char payload[plain_size] = {1}, ticket[512], out[512];
@@ -133,12 +125,7 @@ void measure_seal(Figures& figures) {
                                                               {"open_200_ns", &open},
                                                               {"plain_seal_200_ns", &plain_seal},
                                                               {"plain_open_200_ns", &plain_open}};
-  for (const auto& [name, times] : all) {
-    const auto quartile = quartiles(*times);
-    figures[name] = quartile.middle;
-    figures[std::string(name) + "_q1"] = quartile.low;
-    figures[std::string(name) + "_q3"] = quartile.high;
-  }
+  for (const auto& [name, times] : all) note(figures, name, *times);
 }
 
 }  // namespace bench

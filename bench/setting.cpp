@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <stdexcept>
 
 #include "ring/ring_file.hpp"
@@ -20,6 +21,19 @@ Quartiles quartiles(std::vector<double> values) {
     return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
   };
   return {at(0.25), at(0.5), at(0.75)};
+}
+
+void note(Figures& figures, const std::string& name, const std::vector<double>& values) {
+  const auto quartile = quartiles(values);
+  figures[name] = quartile.middle;
+  figures[name + "_q1"] = quartile.low;
+  figures[name + "_q3"] = quartile.high;
+}
+
+double thread_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
 namespace {

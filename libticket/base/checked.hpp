@@ -23,6 +23,8 @@ enum class Rejection {
   not_a_member,  // no wrap for us, or one that we cannot open
   bad_key,       // an all-zero, repeated or duplicate-named key
   no_key,        // no key may seal now
+  unsupported,   // a token type that is not spoken here
+  audience,      // a token for another origin, pool or epoch
 };
 
 // One English word or phrase, for logs and metrics; never NULL.

@@ -9,6 +9,8 @@
 #include <climits>
 #include <stdexcept>
 
+#include "crypto/quiet_errors.hpp"
+
 namespace ticket::crypto {
 
 namespace {
@@ -24,13 +26,6 @@ struct Free {
 };
 template <class T>
 using Owned = std::unique_ptr<T, Free>;
-
-// Leaves OpenSSL's error queue as it was: SSL_get_error would take our failed
-// attempts for a failure of its connection.
-struct QuietErrors {
-  QuietErrors() { ERR_set_mark(); }
-  ~QuietErrors() { ERR_pop_to_mark(); }
-};
 
 // Without it OpenSSL asks the terminal for the passphrase of an encrypted PEM.
 int no_passphrase(char*, int, int, void*) { return -1; }

@@ -4,29 +4,32 @@
 
 #include <openssl/evp.h>
 
-#include <array>
-#include <atomic>
+#include <memory>
 
 #include "base/bytes.hpp"
 #include "crypto/hmac.hpp"
+#include "crypto/lender.hpp"
 
 namespace ticket::crypto {
+
+struct FreeCipher {
+  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
 
 // One key, shared between threads. A keyed OpenSSL context is expensive to copy
 // (0.12 us and an allocation) and one that a thread kept would outlive its key,
 // so the contexts belong to the key and threads borrow them: they are wiped with
 // it, also when their threads are idle or did not survive a fork.
 class SealCipher {
-  struct Contexts;
+  struct Contexts {
+    std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> encrypting, decrypting;
+  };
 
  public:
   static constexpr std::size_t block_size = 16;
 
   // Views of the 32-byte keys; `aes_key` must outlive the object, `hmac_key` need not.
   SealCipher(BytesView hmac_key, BytesView aes_key);
-  ~SealCipher();
-  SealCipher(const SealCipher&) = delete;
-  SealCipher& operator=(const SealCipher&) = delete;
 
   const HmacSha256& mac() const { return mac_; }
 
@@ -34,10 +37,7 @@ class SealCipher {
   // meet for the first time have theirs made; then they are there.
   class Loan {
    public:
-    explicit Loan(const SealCipher& cipher) : contexts_(cipher.borrow()) {}
-    ~Loan();
-    Loan(const Loan&) = delete;
-    Loan& operator=(const Loan&) = delete;
+    explicit Loan(const SealCipher& cipher);
 
     // Encrypts whole blocks in place. The first goes in as a nonce and comes out
     // as the IV of the others: the forward cipher of a nonce is an unpredictable
@@ -50,18 +50,13 @@ class SealCipher {
     bool decrypt(BytesView blocks, std::span<std::byte> out) noexcept;
 
    private:
-    Contexts* contexts_;
+    Lender<Contexts>::Loan contexts_;
   };
 
  private:
-  Contexts* borrow() const;
-  Contexts* add(std::atomic<Contexts*>& head) const;
-
   BytesView aes_key_;
   HmacSha256 mac_;
-  // A list for each group of threads, which only grows while the key lives.
-  static constexpr std::size_t groups = 16;
-  mutable std::array<std::atomic<Contexts*>, groups> heads_{};
+  Lender<Contexts> contexts_;
 };
 
 }  // namespace ticket::crypto

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "feed/bundle.hpp"
+#include "wire/json.hpp"
 #include "wire/layout.hpp"
 
 namespace ticket::feed {
@@ -10,6 +11,12 @@ namespace ticket::feed {
 namespace {
 
 using nlohmann::json;
+using wire::bytes;
+using wire::field;
+using wire::integer;
+using wire::list;
+using wire::string;
+using wire::time;
 
 std::int64_t number(sys_seconds time) { return time.time_since_epoch().count(); }
 
@@ -30,54 +37,6 @@ json to_json(const ring::Epoch& epoch) {
           {"seals_until", number(epoch.seals_until)},
           {"opens_until", number(epoch.opens_until)},
           {"burned", epoch.burned}};
-}
-
-// The fields of an object from outside: each is there and of its type and range,
-// or the whole is malformed. Unknown fields are for later versions.
-Checked<const json*> field(const json& object, const char* name) {
-  if (!object.is_object()) return reject(Rejection::malformed);
-  const auto found = object.find(name);
-  if (found == object.end()) return reject(Rejection::malformed);
-  return &*found;
-}
-
-Checked<std::uint64_t> integer(const json& object, const char* name, std::uint64_t most) {
-  const auto* value = TRY(field(object, name));
-  if (!value->is_number_unsigned() || value->get<std::uint64_t>() > most) {
-    return reject(Rejection::malformed);
-  }
-  return value->get<std::uint64_t>();
-}
-
-constexpr std::uint64_t last_second = (std::uint64_t{1} << 40) - 1;  // as wire::Cursor::time()
-
-Checked<sys_seconds> time(const json& object, const char* name) {
-  return sys_seconds(seconds(TRY(integer(object, name, last_second))));
-}
-
-Checked<std::string> string(const json& object, const char* name, std::size_t most) {
-  const auto* value = TRY(field(object, name));
-  if (!value->is_string()) return reject(Rejection::malformed);
-  auto text = value->get<std::string>();
-  if (text.size() > most) return reject(Rejection::malformed);
-  return text;
-}
-
-template <std::size_t N>
-Checked<ByteArray<N>> bytes(const std::optional<Bytes>& decoded) {
-  if (!decoded || decoded->size() != N) return reject(Rejection::malformed);
-  return to_array(BytesView(*decoded).first<N>());
-}
-
-// Every element of an array, parsed by `parse`.
-template <class T>
-Checked<std::vector<T>> list(const json& object, const char* name, std::size_t most,
-                             Checked<T> (*parse)(const json&)) {
-  const auto* values = TRY(field(object, name));
-  if (!values->is_array() || values->size() > most) return reject(Rejection::malformed);
-  std::vector<T> parsed;
-  for (const auto& value : *values) parsed.push_back(TRY(parse(value)));
-  return parsed;
 }
 
 Checked<ring::Policy> parse_policy(const json& object) {

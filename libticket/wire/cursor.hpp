@@ -65,6 +65,10 @@ class Cursor {
   // u32 length | bytes.
   [[nodiscard]] Checked<BytesView> long_field() { return take(TRY(integer<std::uint32_t>())); }
 
+  // A variable-length integer (RFC 9000, section 16) in its shortest form, so that a
+  // value has one encoding.
+  [[nodiscard]] Checked<std::uint64_t> varint();
+
   [[nodiscard]] Checked<bool> end() const {
     if (!rest_.empty()) return reject(Rejection::malformed);
     return true;
@@ -96,6 +100,10 @@ class Writer {
   }
   Writer& short_field(BytesView bytes);  // at most 255 bytes
   Writer& long_field(BytesView bytes);
+
+  // RFC 9000, section 16, in the shortest form; below 2^62.
+  Writer& varint(std::uint64_t value);
+  static std::size_t varint_size(std::uint64_t value);
 
   std::size_t written() const { return written_; }
 

@@ -111,6 +111,48 @@
 //             verification: peer 1, depth 4, auth level 4, flags 8, own callback 1 |
 //             SHA-256 of the client's certificate 32 | length, SSL_SESSION as DER
 //     n   32  SHA-256 of everything before
+//
+//   TokenChallenge (RFC 9577, section 2.1)                     token/challenge.cpp
+//     0    2  token_type
+//     2  2+n  issuer_name          u16 length, at least 1
+//          1  length               0 or 32
+//       0|32  redemption_context
+//        2+n  origin_info          u16 length; names with commas between them, or empty
+//
+//   Token (RFC 9577, section 2.2)                              token/token.cpp
+//     0    2  token_type
+//     2   32  nonce                drawn by the client
+//    34   32  challenge_digest     SHA-256(TokenChallenge)
+//    66   32  token_key_id         SHA-256(token key)
+//    98    n  authenticator        over the 98 bytes before it: 256 (0x0002) or 64 (0x0005)
+//
+//   Token key (its id's last byte is its truncated id)         token/token_key.cpp
+//     0x0002  342  SubjectPublicKeyInfo, DER (RFC 9578, section 6.5; RFC 4055):
+//     0   81  id-RSASSA-PSS, SHA-384, MGF1 with SHA-384, salt 48; 2048 bits
+//    81  256  modulus
+//   337    5  exponent             65537
+//     0x0005   32  a ristretto255 element (draft-ietf-privacypass-batched-tokens)
+//
+//   TokenRequest, TokenResponse                                token/issuance.cpp
+//     request: token_type 2 | truncated_key_id 1 | blinded element, 256 (0x0002) or 32
+//     response, 0x0002:  blind signature 256
+//     response, 0x0005:  evaluated element 32 | proof 64
+//     batch request (0x0005 alone):  token_type 2 | truncated_key_id 1 |
+//                        varint length, blinded elements 32n
+//     batch response:    varint length, evaluated elements 32n | proof 64
+//     varint: RFC 9000, section 16, in its shortest form; n is 1 to 256
+//
+//   Replay table; native byte order, since it never leaves the host   replay/table.cpp
+//     header, one page
+//     0    8  magic        "tktspent"
+//     8    4  layout version
+//    12    4  closed       1 = its epoch is over: nothing is fresh any more
+//    16   16  epoch id
+//    32   16  boot id      of the kernel that was running
+//    48    8  opened       when it was made; what was spent before is not in it
+//    56    8  lines
+//    64   32  SHA-256 of magic, version, epoch id, boot id, opened and lines
+//     then lines of 8 fingerprints of 8 bytes; 0 = free
 #pragma once
 
 #include <cstddef>
@@ -131,6 +173,10 @@ constexpr std::size_t attribution_size = 27;
 constexpr std::size_t wrap_size = 34;
 
 constexpr std::string_view client_cache_magic{"tktclnt\0", 8};
+constexpr std::size_t token_input_size = 98;  // what an authenticator is over
+constexpr std::size_t rsa_token_key_size = 342;
+constexpr std::size_t max_token_batch = 256;  // 30 ms of an issuer's time
+
 constexpr std::string_view derive_prefix = "libticket 1";
 constexpr std::string_view bundle_prefix{"libticket bundle 1\0", 19};
 constexpr std::string_view enrol_prefix{"libticket enrol 1\0", 18};

@@ -47,6 +47,32 @@ TEST_SUITE("cursor") {
     Bytes room(300);
     CHECK_THROWS_AS(Writer(room).short_field(Bytes(256)), std::length_error);
   }
+
+  TEST_CASE("varints of RFC 9000, appendix A.1, in their shortest form alone") {
+    const struct {
+      const char* bytes;
+      std::uint64_t value;
+    } cases[] = {{"c2197c5eff14e88c", 151288809941952652},
+                 {"9d7f3e7d", 494878333},
+                 {"7bbd", 15293},
+                 {"25", 37}};
+    for (const auto& c : cases) {
+      CAPTURE(c.bytes);
+      const auto bytes = *from_hex(c.bytes);
+      CHECK(*Cursor(bytes).varint() == c.value);
+      Bytes written(Writer::varint_size(c.value));
+      Writer(written).varint(c.value);
+      CHECK(hex(written) == c.bytes);
+      for (std::size_t size = 0; size < bytes.size(); ++size) {
+        CHECK(Cursor(BytesView(bytes).first(size)).varint().error() == Rejection::malformed);
+      }
+    }
+    for (const char* longer : {"4025", "403f", "80003fff", "c00000003fffffff"}) {
+      CHECK(Cursor(*from_hex(longer)).varint().error() == Rejection::malformed);
+    }
+    Bytes written(8);
+    CHECK_THROWS_AS(Writer(written).varint(std::uint64_t{1} << 62), std::length_error);
+  }
 }
 
 }  // namespace ticket::wire

@@ -1,0 +1,87 @@
+// Keys and tokens for tests: made once, since an RSA key takes half a second.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include "crypto/digest.hpp"
+#include "token/client.hpp"
+#include "token/issuer.hpp"
+#include "token/redeemer.hpp"
+
+namespace samples {
+
+using namespace ticket;
+using namespace ticket::token;
+
+inline const TokenTypes both(TokenTypes::ristretto_draft_code);
+
+inline const IssuerKey& issuer_key(TokenType type) {
+  static const auto rsa = IssuerKey::generate(TokenType::blind_rsa);
+  static const auto ristretto = IssuerKey::generate(TokenType::ristretto);
+  return type == TokenType::blind_rsa ? rsa : ristretto;
+}
+
+inline IssuerKey copy_of(const IssuerKey& key) {
+  auto copy = IssuerKey::load(key.public_key().type, key.secret().expose());
+  REQUIRE(copy.has_value());
+  return std::move(*copy);
+}
+
+inline Issuer issuer() {
+  Issuer issuer(both);
+  REQUIRE(issuer.add(copy_of(issuer_key(TokenType::blind_rsa))).has_value());
+  REQUIRE(issuer.add(copy_of(issuer_key(TokenType::ristretto))).has_value());
+  return issuer;
+}
+
+inline Bytes challenge(TokenType type, std::string origin = "origin.example") {
+  return *write_challenge({type, "issuer.example", std::nullopt, std::move(origin)}, both);
+}
+
+// The client's whole way.
+inline std::vector<Bytes> tokens(TokenType type, const Bytes& challenge, Form form = Form::single,
+                                 std::size_t count = 1) {
+  const auto withdrawal =
+      Withdrawal::begin(challenge, issuer_key(type).public_key(), both, form, count);
+  REQUIRE(withdrawal.has_value());
+  const auto response = issuer().answer(withdrawal->request(), form);
+  REQUIRE(response.has_value());
+  auto tokens = withdrawal->finish(*response);
+  REQUIRE(tokens.has_value());
+  REQUIRE(tokens->size() == count);
+  return std::move(*tokens);
+}
+
+inline RedeemerKey redeemer_key(TokenType type) {
+  const auto& key = issuer_key(type);
+  auto made = type == TokenType::blind_rsa ? RedeemerKey::blind_rsa(key.public_key())
+                                           : RedeemerKey::ristretto(key.secret().expose());
+  REQUIRE(made.has_value());
+  return std::move(*made);
+}
+
+inline const sys_seconds noon{seconds(1'800'000'000)};
+
+// An epoch that accepts the sample challenges of both types until an hour after noon.
+inline RedeemerEpoch epoch(std::string_view location_key = "location key") {
+  RedeemerEpoch epoch{{}, noon + seconds(3600), {}, {}, crypto::HmacSha256(as_bytes(location_key))};
+  for (const auto type : {TokenType::blind_rsa, TokenType::ristretto}) {
+    epoch.keys.push_back(redeemer_key(type));
+    epoch.challenges.push_back(crypto::sha256(challenge(type)));
+  }
+  return epoch;
+}
+
+inline std::vector<RedeemerEpoch> one(RedeemerEpoch epoch) {
+  std::vector<RedeemerEpoch> epochs;
+  epochs.push_back(std::move(epoch));
+  return epochs;
+}
+
+inline Bytes flipped(BytesView bytes, std::size_t at) {
+  auto copy = to_bytes(bytes);
+  copy[at] ^= std::byte{1};
+  return copy;
+}
+
+}  // namespace samples
