@@ -9,6 +9,7 @@
 #include <cstring>
 #include <set>
 
+#include "config_clients.hpp"
 #include "config_feeds.hpp"
 #include "config_fields.hpp"
 #include "crypto/certificate.hpp"
@@ -182,14 +183,16 @@ std::vector<MemberRule> member_rules(const Section& pool) {
 }
 
 PoolConfig pool(const std::filesystem::path& in, const Table& table) {
-  const Section section(in, table, "[[pool]]",
-                        {"name", "members_ca", "rotate_every", "lifetime", "publish_ahead",
-                         "stretch", "lineage", "unattributed", "rule"});
+  const Section section(
+      in, table, "[[pool]]",
+      {"name", "members_ca", "rotate_every", "lifetime", "publish_ahead", "stretch", "lineage",
+       "unattributed", "rule", "client_id", "client_names", "client_servers"});
   PoolConfig pool;
   pool.name = name(section, "name");
   pool.members_ca = file(section, "members_ca", "the PEM of the CA that vouches for the members");
   pool.policy = policy(section);
   pool.rules = member_rules(section);
+  pool.client = client_pool(section, pool.name);
   return pool;
 }
 
@@ -229,6 +232,17 @@ std::vector<std::string> admin_users(const Section& section) {
   return users;
 }
 
+ticket::seconds client_lifetime(const Section& section) {
+  using namespace std::chrono_literals;
+  ticket::seconds lifetime = AuthorityConfig().client_lifetime;
+  duration(section, "client_lifetime", lifetime);
+  if (lifetime < 60s || lifetime > 365 * 24h) {
+    section.fail("client_lifetime", ticket::ring::to_text(lifetime) + " is out of range",
+                 "1m to 365d");
+  }
+  return lifetime;
+}
+
 void read_authority(const Section& section, AuthorityConfig& config) {
   config.listen = addresses(section, "listen");
   config.certificate = file(section, "certificate", "the PEM of keyd's certificate");
@@ -248,6 +262,7 @@ void read_authority(const Section& section, AuthorityConfig& config) {
   config.log_level = log_level(section);
   config.log_format = log_format(section);
   config.metrics = metrics(section);
+  config.client_lifetime = client_lifetime(section);
 }
 
 // ---- [agent]
@@ -332,7 +347,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
   const Section authority(
       file, section_table(root, document, "authority"), "[authority]",
       {"listen", "certificate", "key", "clients_ca", "signing_key", "state", "state_key", "audit",
-       "admin", "admin_users", "seccomp", "log_level", "log_format", "metrics"});
+       "admin", "admin_users", "seccomp", "log_level", "log_format", "metrics", "client_lifetime"});
   AuthorityConfig config;
   config.file = std::filesystem::absolute(file);
   read_authority(authority, config);
@@ -341,6 +356,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
     config.pools.push_back(pool(file, *table));
     refuse_twice(names, config.pools.back().name, root, line_of(*table, "name"), "name");
   }
+  refuse_contradictions(root, config.pools);
   return config;
 }
 

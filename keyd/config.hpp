@@ -34,11 +34,21 @@ struct MemberRule {
   std::string san;          // "DNS:web1.example.org"
 };
 
+// What clients are told of a pool; nobody is when it has neither names nor servers.
+struct ClientPool {
+  std::string id;                    // default: the pool's name
+  std::vector<std::string> names;    // host names, the pool's on every port
+  std::vector<std::string> servers;  // "HOST:PORT", the pool's on that port alone
+
+  bool operator==(const ClientPool&) const = default;
+};
+
 struct PoolConfig {
   std::string name;
   std::filesystem::path members_ca;
   ticket::ring::Policy policy;
   std::vector<MemberRule> rules;
+  ClientPool client;
 };
 
 struct AuthorityConfig {
@@ -56,6 +66,7 @@ struct AuthorityConfig {
   std::string log_level = "info";        // error, warning, info, debug
   std::string log_format = "text";       // text, json
   std::optional<Address> metrics;        // plain HTTP; none: off
+  ticket::seconds client_lifetime = std::chrono::hours(7 * 24);  // of a client manifest
   std::vector<PoolConfig> pools;
 };
 

@@ -11,6 +11,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "client_manifest.hpp"
 #include "keeper_link.hpp"
 #include "listening.hpp"
 #include "log.hpp"
@@ -69,7 +70,12 @@ void Front::set_up(const Setup& setup) {
 
 StatusListener::Pages Front::pages() {
   return {.metrics = [this] { return write_front_metrics(sight()); },
-          .status = [this] { return authority_page(report_, clock_.now().latest); }};
+          .status = [this] { return authority_page(report_, clock_.now().latest); },
+          .manifest =
+              [this] {
+                const auto lifetime = ticket::seconds(setup_.client_lifetime);
+                return client_manifest(setup_.clients, clock_.now().latest + lifetime) + "\n";
+              }};
 }
 
 FrontSight Front::sight() const {

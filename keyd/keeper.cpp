@@ -12,6 +12,7 @@
 #include "admin.hpp"
 #include "atomic_file.hpp"
 #include "authority.hpp"
+#include "client_manifest.hpp"
 #include "file_store.hpp"
 #include "front_process.hpp"
 #include "key_file.hpp"
@@ -49,6 +50,8 @@ Plan read_plan(const std::filesystem::path& file) {
   plan.front = {config.listen, config.certificate, config.key, {}, config.log_level, {}};
   if (config.metrics) plan.front.metrics = {*config.metrics};
   plan.front.log_format = config.log_format;
+  plan.front.clients = client_pools(config.pools);
+  plan.front.client_lifetime = config.client_lifetime.count();
   for (const auto& pool : config.pools) {
     auto ca = read_ca(pool.members_ca);
     if (config.clients_ca.empty()) plan.front.clients_ca += ca + "\n";
@@ -370,6 +373,11 @@ void Keeper::request(std::uint64_t connection, uid_t by, const json& asked) {
     auto answer = authority_.audit();
     answer["file"] = audit_.path().string();
     return admin_.answer(connection, answer);
+  }
+  if (command == "client-manifest") {
+    return admin_.answer(connection,
+                         tell_client_manifest(plan_.config, asked.value("pool", std::string()),
+                                              now.latest + plan_.config.client_lifetime));
   }
   auto parsed = parse_order(asked);
   if (!parsed) {

@@ -11,8 +11,9 @@ using Json = nlohmann::json;
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Address, host, port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberRule, member, fingerprint, subject, san)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FrontPool, name, members_ca, rules)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClientPool, id, names, servers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, listen, certificate, key, clients_ca, log_level, pools,
-                                   metrics, log_format)
+                                   metrics, log_format, clients, client_lifetime)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberWrap, member, number, wrap)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Publish, pool, generation, bundle, wraps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AddWrap, pool, generation, wrap)

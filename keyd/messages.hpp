@@ -31,6 +31,8 @@ struct Setup {
   std::vector<FrontPool> pools;
   std::vector<Address> metrics = {};  // none or one
   std::string log_format = "text";
+  std::vector<ClientPool> clients = {};  // whom clients are told of
+  std::int64_t client_lifetime = 0;      // seconds that they may believe it
 };
 
 struct MemberWrap {

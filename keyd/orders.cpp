@@ -66,8 +66,8 @@ tl::expected<Order, std::string> parse_order(const json& request) {
   if (*command != "rotate" && *command != "expel" && *command != "readmit" &&
       *command != "revoke") {
     return refuse(
-        "unknown command; known are pools, status, audit, rotate, expel, readmit, revoke and "
-        "clock-accept");
+        "unknown command; known are pools, status, audit, client-manifest, rotate, expel, readmit, "
+        "revoke and clock-accept");
   }
   const auto pool = text(request, "pool");
   if (!pool) return refuse(pool.error());

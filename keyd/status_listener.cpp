@@ -34,6 +34,7 @@ constexpr std::size_t most_connections = 64;  // the oldest is closed for one mo
 constexpr std::uint32_t largest_head = 4 << 10;
 constexpr auto request_time = 5s;
 constexpr auto answer_time = 10s;
+constexpr auto manifest_path = "/v1/client-manifest";
 constexpr auto page_time = 500ms;  // how long a page that was made is good for
 
 using Response = http::response<http::string_body>;
@@ -71,7 +72,7 @@ struct StatusListener::Room : std::enable_shared_from_this<Room> {
   Pages pages;
   asio::steady_timer pause;
   Connections connections;  // oldest first
-  Kept metrics, status;
+  Kept metrics, status, manifest;
   bool closed = false;
 };
 
@@ -157,11 +158,18 @@ Response StatusListener::Room::respond(const http::request<http::empty_body>& re
       response.set(http::field::content_type, "text/html; charset=utf-8");
       return response;
     }
+    if (path == manifest_path && pages.manifest) {
+      auto response = plain(http::status::ok, page(manifest, pages.manifest));
+      response.set(http::field::content_type, "application/json");
+      return response;
+    }
   } catch (const std::exception& problem) {
     spdlog::error("{} could not be made: {}", path, problem.what());
     return plain(http::status::internal_server_error, "not now; the log says why\n");
   }
-  return plain(http::status::not_found, "there are / and /metrics\n");
+  return plain(http::status::not_found, pages.manifest ? "there are /, /metrics and "
+                                                         "/v1/client-manifest\n"
+                                                       : "there are / and /metrics\n");
 }
 
 const std::string& StatusListener::Room::page(Kept& kept,

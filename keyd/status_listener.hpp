@@ -16,8 +16,9 @@ namespace keyd {
 class StatusListener {
  public:
   struct Pages {
-    std::function<std::string()> metrics;  // exposition format
-    std::function<std::string()> status;   // HTML
+    std::function<std::string()> metrics;             // exposition format
+    std::function<std::string()> status;              // HTML
+    std::function<std::string()> manifest = nullptr;  // the client manifest; an agent has none
   };
 
   // Listens at once; throws std::runtime_error naming the address.

@@ -188,15 +188,28 @@ void add_admin_options(CommandLine& line) {
       "json", "Print keyd's answer as it is");
 }
 
+namespace {
+
+void refuse_no(const json& answer) {
+  if (answer.at("ok").get<bool>()) return;
+  const auto error = answer.value("error", json());
+  throw CommandError(
+      exit_no, "keyd says no: " +
+                   (error.is_string() ? printable(error.get<std::string>()) : "without a reason"));
+}
+
+}  // namespace
+
 json ask(const CommandLine& line, const json& request) {
   auto answer = ask_keyd(find_socket(line), request);
   if (line.flag("json")) std::cout << answer.dump(2, ' ', true) << std::endl;
-  if (!answer["ok"].get<bool>()) {
-    const auto error = answer.value("error", json());
-    throw CommandError(exit_no,
-                       "keyd says no: " + (error.is_string() ? printable(error.get<std::string>())
-                                                             : "without a reason"));
-  }
+  refuse_no(answer);
+  return answer;
+}
+
+json ask_quietly(const CommandLine& line, const json& request) {
+  auto answer = ask_keyd(find_socket(line), request);
+  refuse_no(answer);
   return answer;
 }
 

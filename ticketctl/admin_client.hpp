@@ -34,5 +34,7 @@ std::filesystem::path found_socket(const std::vector<std::filesystem::path>& fol
 // keyd's own words when it refuses.
 void add_admin_options(CommandLine& line);
 nlohmann::json ask(const CommandLine& line, const nlohmann::json& request);
+// The same for a command whose --json is something else than keyd's answer.
+nlohmann::json ask_quietly(const CommandLine& line, const nlohmann::json& request);
 
 }  // namespace ticketctl

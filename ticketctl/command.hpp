@@ -65,6 +65,7 @@ struct CommandLine {
 // The commands, a file each; argv[0] is the command's name.
 int init_pool(int argc, const char* const* argv);
 int run_member(int argc, const char* const* argv);
+int run_pool(int argc, const char* const* argv);
 int list_pools(int argc, const char* const* argv);
 int show_status(int argc, const char* const* argv);
 int rotate_pool(int argc, const char* const* argv);

@@ -86,6 +86,12 @@ lineage = "{lineage}"
 # key file): "refuse" if lineage and `ticketctl revoke` must reach every ticket.
 # unattributed = "accept"
 
+# What clients are told of the pool, so that they offer a ticket of one server to the
+# others (`ticketctl pool manifest`, `pool dns`): host names, the pool's on every port,
+# and servers on their port alone.
+# client_names = ["a.example.org", "b.example.org"]
+# client_servers = ["c.example.org:8443"]
+
 # A foreign CA's certificate as a member: exactly one of fingerprint, subject
 # (RFC 2253) and san.
 # [[pool.rule]]

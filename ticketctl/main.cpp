@@ -17,6 +17,7 @@ struct Command {
 constexpr auto commands = std::to_array<Command>({
     {"init", init_pool, "Make the folder that keyd serves a new pool from"},
     {"member", run_member, "Add, list, revoke or readmit the servers of a pool"},
+    {"pool", run_pool, "What clients are told of a pool (pool manifest, pool dns)"},
     {"pools", list_pools, "List the pools of a running keyd"},
     {"status", show_status, "Show members, and each pool's epochs on a time line"},
     {"rotate", rotate_pool, "Let the next epoch seal now, ahead of its schedule"},
