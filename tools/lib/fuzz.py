@@ -8,7 +8,7 @@ import argparse
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import build
 import steps
@@ -41,7 +41,9 @@ def fuzz(seconds, wanted=(), runs=-1):
     where = build.build("fuzz", [f"fuzz/{name}_fuzz" for name in names])
     findings = []
     with ThreadPoolExecutor(2) as pool:
-        for name, executed, said in pool.map(lambda name: run(where, name, seconds, runs), names):
+        running = [pool.submit(run, where, name, seconds, runs) for name in names]
+        for done in as_completed(running):
+            name, executed, said = done.result()
             print(f"       {name:<24} {executed:12,} executions  {'FINDING' if said else 'clean'}",
                   flush=True)
             if said:
