@@ -45,19 +45,29 @@ tl::expected<void, std::string> Client::use_manifest(std::string_view text) {
 }
 
 // A server in doubt is alone.
-Pool Client::pool_of(const Server& server, sys_seconds now, std::chrono::milliseconds patience) {
+Client::Place Client::place_of(const Server& server, sys_seconds now,
+                               std::chrono::milliseconds patience) {
+  const auto word = pools_.word();
   auto pool = pools_.find(server, now, patience);
-  const bool doubtful = !is_alone(pool) && doubts_.holds(server.text(), pool, now);
-  return doubtful ? pool_alone(server) : pool;
+  if (!is_alone(pool) && doubts_.holds(server.text(), pool, now)) return {pool_alone(server), 0};
+  const bool vouched = is_of_manifest(pool) && pools_.word() == word;
+  return {std::move(pool), vouched ? word : 0};
 }
 
-SessionCache::Found Client::look(std::string_view partition, const Pool& pool, const Target& target,
-                                 sys_seconds now) {
-  return cache_.take(partition, pool, [&](const Session& session) {
-    const bool moved = session.server != target.server &&
-                       pool_of(session.server, now, std::chrono::milliseconds(0)) != pool;
+// Whether the session's server is of the pool now, too.
+bool Client::is_there(const Session& session, const Place& place, sys_seconds now) {
+  if (place.word != 0 && session.vouched == place.word) {
+    return !doubts_.holds(session.server.text(), place.pool, now);
+  }
+  return place_of(session.server, now, std::chrono::milliseconds(0)).pool == place.pool;
+}
+
+SessionCache::Found Client::look(std::string_view partition, const Place& place,
+                                 const Target& target, sys_seconds now) {
+  return cache_.take(partition, place.pool, [&](const Session& session) {
+    const bool there = session.server == target.server || is_there(session, place, now);
     const auto verdict =
-        moved ? Verdict::moved : may_offer(session, target, options_.any_name, now);
+        there ? may_offer(session, target, options_.any_name, now) : Verdict::moved;
     if (verdict == Verdict::yes && session.once()) file_.spoil();
     return verdict;
   });
@@ -66,16 +76,17 @@ SessionCache::Found Client::look(std::string_view partition, const Pool& pool, c
 Offer Client::offer(std::string_view partition, const Target& target) {
   if (closed_) return {pool_alone(target.server), std::nullopt, Verdict::none};
   const auto now = options_.clock();
-  Offer offer{pool_of(target.server, now, options_.dns_wait), std::nullopt, Verdict::none};
+  const auto place = place_of(target.server, now, options_.dns_wait);
+  Offer offer{place.pool, std::nullopt, Verdict::none};
   add(Count::prepared);
   if (doubts_.take_failure(target.server.text())) {
     offer.why = Verdict::after_failure;
     return offer;
   }
-  auto found = look(partition, offer.pool, target, now);
+  auto found = look(partition, place, target, now);
   if (!found.session && !is_alone(offer.pool)) {
     // what came before anybody said that it has a pool
-    auto alone = look(partition, pool_alone(target.server), target, now);
+    auto alone = look(partition, {pool_alone(target.server), 0}, target, now);
     if (alone.why != Verdict::none) found = std::move(alone);
   }
   offer.why = found.why;
@@ -91,8 +102,9 @@ void Client::keep(std::string_view partition, Session session) {
   if (closed_) return;
   const auto now = options_.clock();
   if (!session.session || !session.lineage || session.expires <= now) return;
-  const auto pool = pool_of(session.server, now, std::chrono::milliseconds(0));
-  cache_.put(partition, pool, std::move(session));
+  const auto place = place_of(session.server, now, std::chrono::milliseconds(0));
+  session.vouched = place.word;
+  cache_.put(partition, place.pool, std::move(session));
   add(Count::stored);
 }
 

@@ -104,8 +104,14 @@ class Client {
 
   void add(Count which);
   void add(const Pool& pool, End end);
-  Pool pool_of(const Server& server, sys_seconds now, std::chrono::milliseconds patience);
-  SessionCache::Found look(std::string_view partition, const Pool& pool, const Target& target,
+  // A pool, and the manifest's word for it; 0 = somebody else's, or it is being swapped.
+  struct Place {
+    Pool pool;
+    std::uint64_t word = 0;
+  };
+  Place place_of(const Server& server, sys_seconds now, std::chrono::milliseconds patience);
+  bool is_there(const Session& session, const Place& place, sys_seconds now);
+  SessionCache::Found look(std::string_view partition, const Place& place, const Target& target,
                            sys_seconds now);
   void load();
 

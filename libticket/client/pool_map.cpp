@@ -18,23 +18,23 @@ Pool joined(std::string_view prefix, std::string_view rest) {
 Pool pool_of_manifest(std::string_view id) { return joined(manifest_prefix, id); }
 Pool pool_of_dns(std::string_view id) { return joined(dns_prefix, id); }
 Pool pool_alone(const Server& server) { return joined(alone_prefix, server.text()); }
+bool is_of_manifest(std::string_view pool) { return pool.starts_with(manifest_prefix); }
 bool is_alone(std::string_view pool) { return pool.starts_with(alone_prefix); }
 
 PoolMap::PoolMap(const ClientManifest& manifest) : expires_(manifest.expires) {
   for (const auto& pool : manifest.pools) {
-    const auto key = pool_of_manifest(pool.id);
-    for (const auto& name : pool.names) names_.emplace(name, key);
-    for (const auto& server : pool.servers) servers_.emplace(server.text(), key);
+    const auto number = static_cast<std::uint32_t>(pools_.size());
+    pools_.push_back(pool_of_manifest(pool.id));
+    for (const auto& name : pool.names) names_.add(name, number);
+    for (const auto& server : pool.servers) servers_.add(server.text(), number);
   }
 }
 
 const Pool* PoolMap::find(const Server& server, sys_seconds now) const {
   if (now >= expires_) return nullptr;
-  if (!servers_.empty()) {
-    if (const auto row = servers_.find(server.text()); row != servers_.end()) return &row->second;
-  }
-  const auto row = names_.find(server.host());
-  return row == names_.end() ? nullptr : &row->second;
+  auto number = servers_.find(server.text());
+  if (!number) number = names_.find(server.host());
+  return number ? &pools_[*number] : nullptr;
 }
 
 }  // namespace ticket::client

@@ -1,12 +1,12 @@
 // Which pool a server belongs to.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "client/manifest.hpp"
+#include "client/name_table.hpp"
 
 namespace ticket::client {
 
@@ -20,6 +20,7 @@ Pool pool_of_dns(std::string_view id);
 // What nobody says anything of: a pool of one server.
 Pool pool_alone(const Server& server);
 bool is_alone(std::string_view pool);
+bool is_of_manifest(std::string_view pool);
 
 // A manifest made ready for lookups. Immutable, so safe to share between threads.
 class PoolMap {
@@ -34,15 +35,8 @@ class PoolMap {
   sys_seconds expires() const { return expires_; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
-    }
-  };
-  using Table = std::unordered_map<std::string, Pool, Hash, std::equal_to<>>;
-
-  Table names_, servers_;
+  NameTable names_, servers_;  // numbers of pools_
+  std::vector<Pool> pools_;
   sys_seconds expires_{};
 };
 

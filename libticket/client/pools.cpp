@@ -1,15 +1,21 @@
 #include "client/pools.hpp"
 
-#include <atomic>
-
 namespace ticket::client {
 
 void Pools::use(std::shared_ptr<const PoolMap> map) {
   if (!map) map = std::make_shared<const PoolMap>();
+  const std::lock_guard swapping(swapping_);
+  ++word_;
   for (Stripe& stripe : stripes_) {
     const std::lock_guard guard(stripe.mutex);
     stripe.map = map;
   }
+  ++word_;
+}
+
+std::uint64_t Pools::word() const {
+  const auto word = word_.load();
+  return word % 2 == 0 ? word : 0;
 }
 
 const Pools::Stripe& Pools::mine() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -28,6 +29,10 @@ class Pools {
     if (dns_) dns_->stop();
   }
   DnsCounts dns_counts() const { return dns_ ? dns_->counts() : DnsCounts{}; }
+  // A number for the manifest that is in use; another one for each, 0 while it is swapped.
+  // What a manifest said under the same number before and after, it still says.
+  std::uint64_t word() const;
+
   // Names and servers in the manifest; 0 once it is over.
   std::size_t manifest_size(sys_seconds now) const;
 
@@ -40,6 +45,8 @@ class Pools {
 
   std::unique_ptr<PoolDns> dns_;
   std::array<Stripe, 16> stripes_;
+  std::mutex swapping_;
+  std::atomic<std::uint64_t> word_{0};  // odd while it is swapped
 };
 
 }  // namespace ticket::client

@@ -21,10 +21,10 @@ struct FreeNames {
 };
 
 // Empty when OpenSSL has to be asked.
-std::vector<std::string> plain_names_of(const X509* leaf) {
+NameTable plain_names_of(const X509* leaf) {
   const std::unique_ptr<GENERAL_NAMES, FreeNames> all(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
-  std::vector<std::string> names;
+  NameTable names;
   for (int i = 0; all && i < sk_GENERAL_NAME_num(all.get()); ++i) {
     const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
     if (one->type != GEN_DNS) continue;
@@ -34,16 +34,15 @@ std::vector<std::string> plain_names_of(const X509* leaf) {
     if (!name || name->size() != static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName))) {
       return {};  // a wildcard, or something odd
     }
-    names.push_back(*name);
+    names.add(*name, 0);
   }
-  std::ranges::sort(names);
   return names;
 }
 
 }  // namespace
 
 bool Lineage::covers(const std::string& host, bool is_address) const {
-  if (!is_address && !plain_names.empty()) return std::ranges::binary_search(plain_names, host);
+  if (!is_address && plain_names.size() > 0) return plain_names.find(host).has_value();
   return is_address ? X509_check_ip_asc(leaf.get(), host.c_str(), 0) == 1
                     : X509_check_host(leaf.get(), host.data(), host.size(), 0, nullptr) == 1;
 }

@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/clock.hpp"
+#include "client/name_table.hpp"
 #include "client/server.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
@@ -44,9 +44,9 @@ struct Lineage {
   // Whether the leaf is good for a host name or address, as OpenSSL's host check has it.
   bool covers(const std::string& host, bool is_address) const;
 
-  // The leaf's DNS names in lower case, sorted, when they are all that counts: there are
-  // some, and no wildcard. OpenSSL's check parses the certificate each time.
-  std::vector<std::string> plain_names;
+  // The leaf's DNS names in lower case, when they are all that counts: there are some, and
+  // no wildcard. OpenSSL's check parses the certificate each time.
+  NameTable plain_names;
 };
 
 // Takes times and names from the leaf. nullptr when there is no leaf or its times do not parse.
@@ -63,6 +63,7 @@ struct Session {
   int version = 0;
   const SSL_CIPHER* cipher = nullptr;  // OpenSSL's own
   bool has_ticket = false;
+  std::uint64_t vouched = 0;  // see Pools::word(): when its server was known to be of its pool
 
   bool once() const { return version >= TLS1_3_VERSION; }
 };

@@ -36,14 +36,30 @@ Session copy_of(const Session& from) {
 
 }  // namespace
 
-void SessionCache::touch(Shard& shard, Bucket& bucket) {
-  bucket.used = tick();
-  shard.uses.splice(shard.uses.end(), shard.uses, bucket.place);
+// Empty ones are kept, or each resumption would make a bucket anew; until there are many.
+void SessionCache::sweep(Shard& shard) {
+  if (shard.buckets.size() < 64 + limits_.sessions / shards_.size() * 2) return;
+  for (auto at = shard.buckets.begin(); at != shard.buckets.end();) {
+    at = at->second.sessions.empty() ? remove(shard, at) : std::next(at);
+  }
 }
 
-void SessionCache::remove(Shard& shard, Buckets::iterator bucket) {
-  shard.uses.erase(bucket->second.place);
-  shard.buckets.erase(bucket);
+SessionCache::Buckets::iterator SessionCache::remove(Shard& shard, Buckets::iterator bucket) {
+  shard.uses.erase({bucket->second.filed, &*bucket});
+  return shard.buckets.erase(bucket);
+}
+
+// The least recently used bucket. What was used since it was filed is filed anew: here, not
+// at each use.
+SessionCache::Buckets::value_type* SessionCache::least_recent(Shard& shard) {
+  while (!shard.uses.empty()) {
+    auto* const bucket = shard.uses.begin()->second;
+    if (bucket->second.filed == bucket->second.used) return bucket;
+    shard.uses.erase(shard.uses.begin());
+    bucket->second.filed = bucket->second.used;
+    shard.uses.emplace(bucket->second.filed, bucket);
+  }
+  return nullptr;
 }
 
 void SessionCache::forget(std::vector<Session>& sessions, std::vector<Session>::iterator session) {
@@ -75,10 +91,14 @@ void SessionCache::put(std::string_view partition, std::string_view pool, Sessio
     const std::lock_guard guard(shard.mutex);
     const auto [at, fresh] = shard.buckets.try_emplace(key);
     Bucket& bucket = at->second;
-    if (fresh) bucket.place = shard.uses.insert(shard.uses.end(), &*at);
+    bucket.used = tick();
+    if (fresh) {
+      bucket.filed = bucket.used;
+      shard.uses.emplace(bucket.filed, &*at);
+    }
     make_room(bucket.sessions, session);
     bucket.sessions.push_back(std::move(session));
-    touch(shard, bucket);
+    if (fresh) sweep(shard);
     size_.fetch_add(1, std::memory_order_relaxed);
   }
   while (size() > limits_.sessions && drop_least_recent()) {
@@ -95,7 +115,7 @@ SessionCache::Found SessionCache::take(std::string_view partition, std::string_v
   if (at == shard.buckets.end()) return found;
   Bucket& bucket = at->second;
   auto& sessions = bucket.sessions;
-  touch(shard, bucket);
+  bucket.used = tick();
   for (auto i = sessions.size(); i-- > 0 && !found.session;) {
     const auto verdict = judge(sessions[i]);
     const auto here = sessions.begin() + static_cast<std::ptrdiff_t>(i);
@@ -109,7 +129,6 @@ SessionCache::Found SessionCache::take(std::string_view partition, std::string_v
       forget(sessions, here);
     }
   }
-  if (sessions.empty()) remove(shard, at);
   return found;
 }
 
@@ -118,17 +137,21 @@ bool SessionCache::drop_least_recent() {
   std::uint64_t used = 0;
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.mutex);
-    if (shard.uses.empty()) continue;
-    const auto first = shard.uses.front()->second.used;
-    if (oldest == nullptr || first < used) oldest = &shard, used = first;
+    const auto* first = least_recent(shard);
+    if (first == nullptr) continue;
+    if (oldest == nullptr || first->second.used < used) {
+      oldest = &shard;
+      used = first->second.used;
+    }
   }
   if (oldest == nullptr) return false;
   const std::lock_guard guard(oldest->mutex);
-  if (oldest->uses.empty()) return true;  // another thread was faster
-  const auto& [key, bucket] = *oldest->uses.front();
-  size_.fetch_sub(bucket.sessions.size(), std::memory_order_relaxed);
-  dropped_.fetch_add(bucket.sessions.size(), std::memory_order_relaxed);
-  remove(*oldest, oldest->buckets.find(key));
+  const auto* first = least_recent(*oldest);
+  if (first == nullptr) return true;  // another thread was faster
+  const auto count = first->second.sessions.size();
+  size_.fetch_sub(count, std::memory_order_relaxed);
+  dropped_.fetch_add(count, std::memory_order_relaxed);
+  remove(*oldest, oldest->buckets.find(first->first));
   return true;
 }
 
@@ -136,10 +159,10 @@ void SessionCache::each(
     const std::function<void(std::string_view, std::string_view, const Session&)>& visit) const {
   for (const Shard& shard : shards_) {
     const std::lock_guard guard(shard.mutex);
-    for (const auto* use : shard.uses) {
-      const std::string_view key = use->first;
+    for (const auto& bucket : shard.buckets) {
+      const std::string_view key = bucket.first;
       const auto split = key.find('\0');
-      for (const auto& session : use->second.sessions) {
+      for (const auto& session : bucket.second.sessions) {
         visit(key.substr(0, split), key.substr(split + 1), session);
       }
     }

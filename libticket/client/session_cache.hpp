@@ -4,9 +4,9 @@
 #include <array>
 #include <atomic>
 #include <functional>
-#include <list>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -61,21 +61,22 @@ class SessionCache {
     }
   };
   using Buckets = std::unordered_map<std::string, Bucket, Hash, std::equal_to<>>;
-  using Uses = std::list<Buckets::value_type*>;
+  using Uses = std::set<std::pair<std::uint64_t, Buckets::value_type*>>;
   struct Bucket {
     std::vector<Session> sessions;  // newest last
-    std::uint64_t used = 0;
-    Uses::iterator place;
+    std::uint64_t used = 0;         // when it was, last
+    std::uint64_t filed = 0;        // under which time it stands in `uses`
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
     Buckets buckets;
-    Uses uses;  // least recently used first
+    Uses uses;  // by the time that each was filed under
   };
 
   Shard& shard_of(std::string_view key) { return shards_[Hash{}(key) % shards_.size()]; }
-  void touch(Shard& shard, Bucket& bucket);
-  void remove(Shard& shard, Buckets::iterator bucket);
+  void sweep(Shard& shard);
+  static Buckets::iterator remove(Shard& shard, Buckets::iterator bucket);
+  static Buckets::value_type* least_recent(Shard& shard);
   void make_room(std::vector<Session>& sessions, const Session& next);
   void forget(std::vector<Session>& sessions, std::vector<Session>::iterator session);
   bool drop_least_recent();
