@@ -182,20 +182,31 @@ void print(const Result& result, bool json) {
               result.milliseconds);
 }
 
-void print_sum(std::size_t visits, std::size_t resumed, std::size_t failed, double milliseconds,
-               bool json) {
+struct Sum {
+  std::size_t visits = 0, resumed = 0, failed = 0;
+  double milliseconds = 0;  // of all handshakes
+
+  void add(const Result& result) {
+    ++visits;
+    resumed += result.resumed ? 1 : 0;
+    milliseconds += result.milliseconds;
+  }
+};
+
+void print(const Sum& sum, bool json) {
+  const auto full = sum.visits - sum.resumed;
   if (json) {
-    std::puts(nlohmann::json{{"handshakes", visits},
-                             {"full", visits - resumed},
-                             {"resumed", resumed},
-                             {"failed", failed},
-                             {"handshake_ms", milliseconds}}
+    std::puts(nlohmann::json{{"handshakes", sum.visits},
+                             {"full", full},
+                             {"resumed", sum.resumed},
+                             {"failed", sum.failed},
+                             {"handshake_ms", sum.milliseconds}}
                   .dump()
                   .c_str());
     return;
   }
-  std::printf("%zu handshakes: %zu full, %zu resumed, %zu failed; %.2f ms\n", visits,
-              visits - resumed, resumed, failed, milliseconds);
+  std::printf("%zu handshakes: %zu full, %zu resumed, %zu failed; %.2f ms\n", sum.visits, full,
+              sum.resumed, sum.failed, sum.milliseconds);
 }
 
 cxxopts::Options options() {
@@ -213,8 +224,10 @@ cxxopts::Options options() {
       ("resolve", "where NAME:PORT is: NAME:PORT:ADDRESS or NAME:PORT:ADDRESS:PORT; again for more",
        cxxopts::value<std::vector<std::string>>()->default_value(""), "ROW")  //
       ("tls1.2", "no newer version of TLS")                                   //
-      ("json", "a JSON object for each URL, and one for the sum")             //
-      ("help", "this text")                                                   //
+      ("rounds", "all of it so often, each time from nothing: to measure",
+       cxxopts::value<unsigned>()->default_value("1"), "N")        //
+      ("json", "a JSON object for each URL, and one for the sum")  //
+      ("help", "this text")                                        //
       ("urls", "", cxxopts::value<std::vector<std::string>>());
   options.parse_positional({"urls"});
   options.positional_help("URL...");
@@ -237,6 +250,18 @@ ticket::ClientOptions client_options(const cxxopts::ParseResult& given) {
   return options;
 }
 
+std::unique_ptr<SSL_CTX, Free> make_context(const cxxopts::ParseResult& given) {
+  std::unique_ptr<SSL_CTX, Free> ctx(SSL_CTX_new(TLS_client_method()));
+  const auto ca = given["ca"].as<std::string>();
+  SSL_CTX_set_verify(ctx.get(), SSL_VERIFY_PEER, nullptr);
+  if (given.count("tls1.2") != 0) SSL_CTX_set_max_proto_version(ctx.get(), TLS1_2_VERSION);
+  if ((ca.empty() ? SSL_CTX_set_default_verify_paths(ctx.get())
+                  : SSL_CTX_load_verify_file(ctx.get(), ca.c_str())) != 1) {
+    fail(ca.empty() ? "the system's certificates" : ca);
+  }
+  return ctx;
+}
+
 int run(const cxxopts::ParseResult& given) {
   std::vector<Url> urls;
   for (const auto& text : given["urls"].as<std::vector<std::string>>()) {
@@ -246,34 +271,25 @@ int run(const cxxopts::ParseResult& given) {
   std::erase(rows, "");
   const auto known = parse_addresses(rows);
 
-  const std::unique_ptr<SSL_CTX, Free> ctx(SSL_CTX_new(TLS_client_method()));
-  const auto ca = given["ca"].as<std::string>();
-  SSL_CTX_set_verify(ctx.get(), SSL_VERIFY_PEER, nullptr);
-  if (given.count("tls1.2") != 0) SSL_CTX_set_max_proto_version(ctx.get(), TLS1_2_VERSION);
-  if ((ca.empty() ? SSL_CTX_set_default_verify_paths(ctx.get())
-                  : SSL_CTX_load_verify_file(ctx.get(), ca.c_str())) != 1) {
-    fail(ca.empty() ? "the system's certificates" : ca);
-  }
-  ticket::Client client(client_options(given));  // libticket
-  client.attach(ctx.get());                      // libticket
-
+  const auto ctx = make_context(given);
   const bool json = given.count("json") != 0;
-  std::size_t visits = 0, resumed = 0, failed = 0;
-  double milliseconds = 0;
-  for (const auto& url : urls) {
-    try {
-      const auto result = visit(client, ctx.get(), url, known);
-      print(result, json);
-      ++visits;
-      resumed += result.resumed ? 1 : 0;
-      milliseconds += result.milliseconds;
-    } catch (const std::exception& failure) {
-      std::fprintf(stderr, "poolget: %s\n", failure.what());
-      ++failed;
+  Sum sum;
+  for (auto rounds = given["rounds"].as<unsigned>(); rounds > 0; --rounds) {
+    ticket::Client client(client_options(given));  // libticket
+    client.attach(ctx.get());                      // libticket
+    for (const auto& url : urls) {
+      try {
+        const auto result = visit(client, ctx.get(), url, known);
+        print(result, json);
+        sum.add(result);
+      } catch (const std::exception& failure) {
+        std::fprintf(stderr, "poolget: %s\n", failure.what());
+        ++sum.failed;
+      }
     }
   }
-  print_sum(visits, resumed, failed, milliseconds, json);
-  return failed == 0 ? 0 : 1;
+  print(sum, json);
+  return sum.failed == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -29,7 +29,6 @@ int print_manifest(int argc, const char* const* argv) {
                    "keyd serves it too, where it serves its metrics: /v1/client-manifest.\n",
                    "ticketctl pool manifest web > /var/www/html/tls-pools.json");
   add_admin_options(line);
-  line.add()("pool", "", cxxopts::value<std::string>());
   if (!line.parse(argc, argv, "pool")) return exit_ok;
   const auto pool = line.has("pool") ? line.text("pool") : std::string();
   const auto manifest = ask_manifest(line, pool);
@@ -43,9 +42,9 @@ int print_records(int argc, const char* const* argv) {
                    "as name and text, or with --zone as lines for a zone file.\n",
                    "ticketctl pool dns web --zone >> example.org.zone");
   add_admin_options(line);
-  line.add()("pool", "", cxxopts::value<std::string>())("zone", "Lines for a zone file")(
-      "ttl", "How long resolvers keep it", cxxopts::value<std::string>()->default_value("3600"),
-      "SECONDS");
+  line.add()("zone", "Lines for a zone file")("ttl", "How long resolvers keep it",
+                                              cxxopts::value<std::string>()->default_value("3600"),
+                                              "SECONDS");
   if (!line.parse(argc, argv, "pool")) return exit_ok;
   const auto ttl = parse_ttl(line.text("ttl"));
   const auto text = ask_manifest(line, line.required("pool")).dump();

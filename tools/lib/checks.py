@@ -26,6 +26,7 @@ def extras():
         ("check: lint", lint),
         ("check: a program builds on the installed library", installation),
         ("check: the demo", demo),
+        ("check: the client's demo", lambda: demo("--client")),
         ("check: a short soak", soak),
     ]
 
@@ -117,7 +118,7 @@ def soak():
     print("      ", steps.tail(log, 1).strip())
 
 
-def demo():
-    log = build.folder() / "step-logs/demo.log"
-    steps.run([sys.executable, str(root / "tools/lib/demo.py")], log, timeout=300)
+def demo(*options):
+    log = build.folder() / f"step-logs/demo{''.join(options)}.log"
+    steps.run([sys.executable, str(root / "tools/lib/demo.py"), *options], log, timeout=300)
     print("      ", steps.tail(log, 1).strip())

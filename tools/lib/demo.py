@@ -5,6 +5,9 @@ Starts three servers whose keys rotate every few seconds, opens sessions with
 rotation; kills keyd with SIGKILL for several rotations and brings it back;
 draws what happened. The last line says it in numbers, all of them measured.
 
+With --client it is about the other side: twelve servers of twelve names, and a client
+that knows that they are one pool.
+
 With --proxies two of them are nginx and HAProxy. HAProxy opens the tickets of one
 rotation back and no older ones, so there sessions are resumed a little sooner: about
 two in three across a rotation.
@@ -23,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import build
+import demo_client
 import fleet
 import sclient
 import steps
@@ -225,12 +229,34 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proxies", action="store_true",
                         help="the servers are an example, nginx and HAProxy")
+    parser.add_argument("--client", action="store_true",
+                        help="a client that knows the pool, at twelve servers")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("demo: stopped"))
+    good = show_client() if arguments.client else show_servers(arguments)
+    sys.exit(0 if good else 1)
+
+
+def show_client():
+    with tempfile.TemporaryDirectory(prefix="ticket-demo-") as scratch:
+        running = demo_client.NamedFleet(Path(scratch) / "fleet")
+        try:
+            with steps.Step("build"):
+                build.build("plain", ["keyd/keyd", "ticketctl/ticketctl", "examples/poolget",
+                                      "examples/ticket-example-server"])
+            return demo_client.run(running)
+        except (steps.Failed, fleet.Trouble) as trouble:
+            print(trouble)
+            sys.exit("demo: failed")
+        finally:
+            running.down()
+
+
+def show_servers(arguments):
     kinds = {"servers": 1, "nginx": 1, "haproxy": 1} if arguments.proxies else {"servers": 3}
     programs = ["keyd/keyd", "ticketctl/ticketctl", "examples/ticket-example-server"]
     if arguments.proxies:
         programs.append("plugins/nginx/ngx_http_ticket_module.so")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("demo: stopped"))
     with tempfile.TemporaryDirectory(prefix="ticket-demo-") as scratch:
         running = fleet.Fleet(Path(scratch) / "fleet")
         try:
@@ -243,13 +269,12 @@ def main():
                 journeys = demo.run()
             with steps.Step("try what must not resume"):
                 checks = crossings(demo)
-            good = report(demo, journeys, checks)
+            return report(demo, journeys, checks)
         except (steps.Failed, fleet.Trouble) as trouble:
             print(trouble)
             sys.exit("demo: failed")
         finally:
             running.down()
-    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A pool of servers on this machine: CA, keyd, and one agent and one TLS server per host.
 
-    tools/fleet up --dir DIR [--servers N] [--nginx N] [--haproxy N]
+    tools/fleet up --dir DIR [--servers N] [--nginx N] [--haproxy N] [--dns]
                                  [--rotate-every 5s] [--lifetime 60s]
     tools/fleet status --dir DIR
     tools/fleet kill keyd --dir DIR       SIGKILL; any of keyd, agent1, server1, ...
@@ -11,7 +11,8 @@
 A line each: NAME 127.0.0.1:PORT KIND VHOST,VHOST,... Every server has a.test,
 b.test (another certificate and context) and secure.test (demands a client
 certificate), as virtual hosts of one port; HAProxy has a port, and so a line, for each.
-DIR/ca.pem verifies them; DIR/client.crt and client.key are for secure.test. Logs are in DIR/log, process ids in DIR/pids.
+With --dns, nsd answers for the names at the ADDRESS@PORT in DIR/dns, also which pool
+they belong to. DIR/ca.pem verifies them; DIR/client.crt and client.key are for secure.test. Logs are in DIR/log, process ids in DIR/pids.
 """
 
 import argparse
@@ -48,11 +49,12 @@ class Fleet:
         self.dir = Path(folder).resolve()
         self.binaries = build.folder()
         self.nginx_workers = 2
+        self.dns = None  # where nsd answers
         self.session_id_context = "libticket"
 
     # -- what callers ask for ------------------------------------------------
 
-    def up(self, servers, policy, nginx=0, haproxy=0):
+    def up(self, servers, policy, nginx=0, haproxy=0, dns=False):
         """Makes and starts everything; returns once all servers share a sealing key.
 
         Hosts are numbered through: the example servers first, then nginx, then HAProxy."""
@@ -68,8 +70,9 @@ class Fleet:
         # what HAProxy 2.6 sets, and the library otherwise
         self.session_id_context = "haproxy" if haproxy else "libticket"
         address = f"127.0.0.1:{unused_port()}"
-        make_web_certificates(self.dir)
-        self.make_authority(address, policy)
+        self.make_certificates()
+        self.make_authority(address, policy, sorted({name for host in hosts
+                                                     for name in self.names(host)}))
         processes = {"keyd": [str(self.binaries / "keyd/keyd"), "authority", "--config",
                               str(self.dir / "authority/keyd.toml")]}
         for host in hosts:
@@ -78,11 +81,15 @@ class Fleet:
             make = {"custom": self.server_command, "nginx": self.make_nginx,
                     "haproxy": self.make_haproxy}[kinds[host]]
             processes[f"server{host}"] = make(host)
+        if dns:
+            processes["dns"] = self.dns_command()
         self.write_state({name: {"argv": argv, "pid": 0, "began": 0}
                           for name, argv in processes.items()})
 
         self.start("keyd")
         self.wait(lambda: accepts(address), 20, "keyd to listen", "keyd")
+        if dns:
+            self.start_dns()
         for host in hosts:
             self.start(f"agent{host}")
         for host in hosts:
@@ -106,7 +113,7 @@ class Fleet:
         if any(self.dir.iterdir()) and not (self.dir / ".lock").exists():
             raise Trouble(f"{self.dir} is neither empty nor an earlier fleet's")
         (self.dir / ".lock").touch()
-        for name in ("authority", "hosts", "web", "log"):
+        for name in ("authority", "hosts", "web", "log", "nsd"):
             shutil.rmtree(self.dir / name, ignore_errors=True)
         (self.dir / "log").mkdir()
 
@@ -149,7 +156,7 @@ class Fleet:
             for process in running:
                 if alive(process):
                     os.kill(process["pid"], signal.SIGKILL)
-        for name in ("endpoints", "pids", "fleet.json"):
+        for name in ("endpoints", "pids", "dns", "fleet.json"):
             (self.dir / name).unlink(missing_ok=True)
 
     def endpoints(self):
@@ -165,20 +172,75 @@ class Fleet:
 
     def status(self):
         """keyd's own view (ticketctl status --json), None when it does not answer."""
-        done = subprocess.run([str(self.binaries / "ticketctl/ticketctl"), "status", "--json",
+        told = self.ticketctl("status", "--json")
+        return json.loads(told) if told is not None else None
+
+    def ticketctl(self, *arguments):
+        """What it prints; None when keyd does not answer, or says no."""
+        done = subprocess.run([str(self.binaries / "ticketctl/ticketctl"), *arguments,
                                "--socket", str(self.dir / "authority/keyd.sock")],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+                              stderr=subprocess.DEVNULL, text=True)
+        return done.stdout if done.returncode == 0 else None
 
     # -- what it is made of --------------------------------------------------
 
-    def make_authority(self, address, policy):
+    def names(self, host):
+        """The virtual hosts of a server."""
+        return vhosts
+
+    def make_certificates(self):
+        make_web_certificates(self.dir, {name: [name] for name in vhosts})
+
+    def make_authority(self, address, policy, names):
         """ticketctl init, as an operator would, but with the short times of a fleet."""
         times = [word for key, value in policy.items()
                  for word in ("--" + key.replace("_", "-"), value)]
         command([str(self.binaries / "ticketctl/ticketctl"), "init", "--pool", pool,
                  "--dir", str(self.dir / "authority"), "--listen", address, *times])
+        with open(self.dir / "authority/keyd.toml", "a", encoding="utf-8") as config:
+            config.write(f"\n# [[pool]], of tools/fleet\nclient_names = {json.dumps(names)}\n")
+
+    def dns_command(self):
+        """Debian's nsd, authoritative for test., without rights of its own."""
+        there = self.dir / "nsd"
+        there.mkdir()
+        port = unused_port()
+        self.dns = f"127.0.0.1@{port}"
+        (there / "nsd.conf").write_text(f"""# of tools/fleet
+server:
+  ip-address: 127.0.0.1
+  port: {port}
+  server-count: 1
+  username: ""
+  chroot: ""
+  database: ""
+  zonesdir: "{there}"
+  zonelistfile: "{there}/zones"
+  pidfile: "{there}/pid"
+  xfrdfile: "{there}/xfrd"
+  xfrdir: "{there}"
+  cookie-secret-file: "{there}/cookies"
+remote-control:
+  control-enable: no
+zone:
+  name: "test"
+  zonefile: "test.zone"
+""")
+        return ["/usr/sbin/nsd", "-d", "-c", str(there / "nsd.conf")]
+
+    def start_dns(self):
+        """With the records that ticketctl tells an operator to publish."""
+        records = self.ticketctl("pool", "dns", pool, "--zone", "--ttl", "60")
+        if records is None:
+            raise Trouble(f"ticketctl pool dns fails; keyd says:\n{self.last_words('keyd')}")
+        hosts = re.findall(r"^_tls-pool\.(\S+)\.", records, re.MULTILINE)
+        zone = "test. 60 IN SOA ns.test. hostmaster.test. 1 3600 600 86400 2\ntest. 60 IN NS ns.test.\n"
+        zone += "".join(f"{name}. 60 IN A 127.0.0.1\n" for name in ["ns.test", *hosts])
+        (self.dir / "nsd/test.zone").write_text(zone + records)
+        self.start("dns")
+        self.wait(lambda: accepts(self.dns.replace("@", ":")), 10, "nsd to listen", "dns")
+        write_whole(self.dir / "dns", self.dns + "\n")
 
     def make_agent(self, host, address):
         """ticketctl member add, then the folder goes to the host."""
@@ -195,7 +257,7 @@ class Fleet:
         argv = [str(self.binaries / "examples/ticket-example-server"), "--listen", "127.0.0.1:0",
                 "--port-file", str(self.port_file(host)), "--ring", str(self.ring(host)),
                 "--select", select, "--session-id-context", self.session_id_context]
-        for name in vhosts:
+        for name in self.names(host):
             certificate, key = self.dir / f"web/{name}.crt", self.dir / f"web/{name}.key"
             client_ca = f",{self.dir / 'ca.pem'}" if name == "secure.test" else ""
             context = name.removesuffix(".test")
@@ -255,7 +317,7 @@ defaults
     def endpoint_lines(self, host, kind):
         addresses = self.port_file(host).read_text().split()
         if kind != "haproxy":
-            return [f"server{host} {self.address(host)} {kind} {','.join(vhosts)}\n"]
+            return [f"server{host} {self.address(host)} {kind} {','.join(self.names(host))}\n"]
         return [f"server{host}.{name.removesuffix('.test')} {address} {kind} {name}\n"
                 for name, address in zip(vhosts, addresses)]
 
@@ -308,9 +370,10 @@ http {{
         return f"127.0.0.1:{self.port_file(host).read_text().split()[0].rpartition(':')[2]}"
 
     def share_a_key(self, hosts):
-        """Whether all servers seal a.test's tickets under one key."""
+        """Whether all servers seal the tickets of their first names under one key."""
         with tempfile.TemporaryDirectory() as scratch:
-            names = {sclient.connect(self.address(host), "a.test", "TLS 1.3", self.dir / "ca.pem",
+            names = {sclient.connect(self.address(host), self.names(host)[0], "TLS 1.3",
+                                     self.dir / "ca.pem",
                                      keep=Path(scratch) / "session").key_name for host in hosts}
         return len(names) == 1 and "" not in names
 
@@ -409,11 +472,14 @@ def write_whole(path, text):
     path.with_suffix(".new").rename(path)
 
 
-def make_web_certificates(folder):
-    """The servers' own CA, which has nothing to do with the pool's."""
+def make_web_certificates(folder, names, rsa=False):
+    """The servers' own CA, which has nothing to do with the pool's.
+
+    names: file name -> the host names that its certificate covers."""
     web = folder / "web"
     web.mkdir()
-    request = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    request = ["openssl", "req", *(["-newkey", "rsa:2048"] if rsa else ec), "-nodes"]
     command([*request, "-x509", "-days", "30", "-subj", "/CN=fleet web CA",
              "-keyout", str(web / "ca.key"), "-out", str(folder / "ca.pem")])
 
@@ -425,9 +491,10 @@ def make_web_certificates(folder):
                  "-CA", str(folder / "ca.pem"), "-CAkey", str(web / "ca.key"),
                  "-extfile", str(web / "extensions"), "-out", str(certificate)])
 
-    for name in vhosts:
+    for name, covered in names.items():
+        covered = ",".join(f"DNS:{each}" for each in covered)
         sign(name, web / f"{name}.key", web / f"{name}.crt",
-             f"subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth\n")
+             f"subjectAltName={covered}\nextendedKeyUsage=serverAuth\n")
     sign("fleet client", folder / "client.key", folder / "client.crt",
          "extendedKeyUsage=clientAuth\n")
 
@@ -473,9 +540,11 @@ def up(fleet, arguments):
     print(f"fleet: starting {arguments.servers + arguments.nginx + arguments.haproxy} servers"
           f" in {fleet.dir}", flush=True)
     try:
-        fleet.up(arguments.servers, times, arguments.nginx, arguments.haproxy)
+        fleet.up(arguments.servers, times, arguments.nginx, arguments.haproxy, arguments.dns)
         for name, address, kind, names in fleet.endpoints():
             print(f"fleet: {name} {address} {kind} {','.join(names)}", flush=True)
+        if arguments.dns:
+            print(f"fleet: dns {fleet.dns}", flush=True)
         print(f"fleet: up; stop it with Ctrl-C or: tools/fleet down --dir {fleet.dir}", flush=True)
         while (fleet.dir / "fleet.json").exists():  # `fleet down` takes it away
             time.sleep(0.1)
@@ -518,6 +587,8 @@ def main():
                        help="how many of nginx with the module (default 0)")
     start.add_argument("--haproxy", type=count_or_none, default=0,
                        help="how many of HAProxy, fed by their agents (default 0)")
+    start.add_argument("--dns", action="store_true",
+                       help="nsd for the names, and for which pool they belong to")
     for option, default, text in (
             ("--rotate-every", 5, "an epoch seals this long (default 5s)"),
             ("--lifetime", 60, "of a ticket (default 60s)"),
