@@ -351,7 +351,9 @@ TEST_SUITE("client: promises") {
           completed += visited.completed ? 1 : 0;
           resumed += visited.resumed ? 1 : 0;
           if (i % 100 == 0) {
-            setting.client.manifest(i % 200 == 0 ? web : manifest_of({pool_of({"a.test"})}));
+            const auto map = i % 200 == 0 ? web : manifest_of({pool_of({"a.test"})});
+            tkt_client_manifest_text(setting.client.handle.get(), map.data(), map.size(), nullptr,
+                                     0);
             setting.client.counters();
           }
           const std::lock_guard guard(mutex);

@@ -95,7 +95,9 @@ std::string error_text() {
 }
 
 void listen(void* user, tkt_log_level, const char* text) {
-  static_cast<Client*>(user)->said.push_back(text);
+  auto& client = *static_cast<Client*>(user);
+  const std::lock_guard guard(client.saying);
+  client.said.push_back(text);
 }
 
 void tell_time(void* user, std::int64_t* steady, std::int64_t* wall) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <ctime>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ struct Client {
   void pass(seconds time) { clock.now += time.count(); }
 
   Clock clock;
+  std::mutex saying;
   std::vector<std::string> said;
   std::string why;  // of the last manifest
   ClientPtr handle;
