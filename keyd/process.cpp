@@ -115,12 +115,15 @@ void Notifier::alive() const { send("WATCHDOG=1"); }
 
 void Notifier::status(const std::string& text) {
   if (text == status_) return;
-  status_ = text;
-  send("STATUS=" + escaped(text));
+  if (send("STATUS=" + escaped(text))) status_ = text;  // else said again next time
 }
 
-void Notifier::send(const std::string& text) const {
-  if (socket_) ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+// False when the manager's queue is full.
+bool Notifier::send(const std::string& text) const {
+  if (!socket_) return true;
+  const auto sent =
+      ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent >= 0 || (errno != EAGAIN && errno != ENOBUFS);
 }
 
 }  // namespace keyd

@@ -35,7 +35,7 @@ class Notifier {
   std::optional<std::chrono::milliseconds> alive_every() const { return alive_every_; }
 
  private:
-  void send(const std::string& text) const;
+  bool send(const std::string& text) const;
   ticket::ring::Fd socket_;
   std::optional<std::chrono::milliseconds> alive_every_;
   std::string status_;
