@@ -8,6 +8,7 @@ import sys
 
 import bench_attack
 import bench_burn
+import bench_client
 import bench_nginx
 import build
 import steps
@@ -25,6 +26,9 @@ figures = {
     "lookup_ns": (5, "ns", "a key found by name while nothing changes"),
     "lookup_two_readers_ratio": (1.3, "x", "the same by two threads, against one"),
     "client_lookup_ns": (300, "ns", "pool and session for a host, 100,000 sessions, 8 threads"),
+    "client_pool_cpu_ratio_p256": (None, "x", "client and servers, 12 names: pool client / plain"),
+    "client_pool_cpu_ratio_rsa2048": (None, "x", "the same with RSA certificates"),
+    "client_pool_cpu_ratio_tls12": (None, "x", "the same in TLS 1.2, 12 servers of one name"),
     "resume_tls12_vs_builtin": (1.0, "x", "server time of a TLS 1.2 resumption"),
     "resume_tls13_vs_builtin": (1.0, "x", "server time of a TLS 1.3 resumption"),
     "full_tls13_vs_builtin": (1.0, "x", "server time of a full TLS 1.3 handshake"),
@@ -56,7 +60,7 @@ def measure():
                             ["-Dbench=true", "-Dtests=false"])
     with steps.Step("build the benchmarks"):
         where = build.build("plain", ["bench/ticket-bench", "bench/ticket-resume-bench",
-                                      "bench/ticket-client-bench",
+                                      "bench/ticket-client-bench", "examples/poolget",
                                       "keyd/keyd", "ticketctl/ticketctl",
                                       "examples/ticket-example-server",
                                       "plugins/nginx/ngx_http_ticket_module.so"])
@@ -66,6 +70,8 @@ def measure():
     measured = json.loads(done.stdout)
     with steps.Step("look for sessions as a client does"):
         measured.update(json.loads(subprocess.check_output([where / "bench/ticket-client-bench"])))
+    with steps.Step("visit twelve servers, with a pool client and without"):
+        measured.update(bench_client.measure())
     with steps.Step("resume at nginx, with the module and without"):
         measured.update(bench_nginx.measure(where))
     with steps.Step(f"order {bench_burn.agents} agents about"):

@@ -45,12 +45,17 @@ class NamedFleet(fleet.Fleet):
                 f"{name}={self.dir}/web/{name}.crt,{self.dir}/web/{name}.key,pool"]
 
 
+    def places(self):
+        """[(host name, port, address)] as clients know them."""
+        return [(names[0], 443, address) for _, address, _, names in self.endpoints()]
+
+
 class Visits:
     """poolget at all servers, and what it cost."""
 
-    def __init__(self, running):
+    def __init__(self, running, options=()):
         self.fleet = running
-        self.addresses = {names[0]: address for _, address, _, names in running.endpoints()}
+        self.options = options
         manifest = running.ticketctl("pool", "manifest", fleet.pool)
         if manifest is None:
             raise fleet.Trouble("ticketctl pool manifest fails")
@@ -58,12 +63,14 @@ class Visits:
         path.write_text(manifest)
         self.ways = {"plain": [], "manifest": ["--manifest", str(path)],
                      "dns": [f"--dns={running.dns}"]}
+        if not running.dns:
+            del self.ways["dns"]
 
     def command(self, way, times):
         argv = [str(self.fleet.binaries / "examples/poolget"), "--json", "--rounds", str(times),
-                "--ca", str(self.fleet.dir / "ca.pem"), *self.ways[way]]
-        for name, address in self.addresses.items():
-            argv += ["--resolve", f"{name}:443:{address}", f"https://{name}/"]
+                "--ca", str(self.fleet.dir / "ca.pem"), *self.options, *self.ways[way]]
+        for name, port, address in self.fleet.places():
+            argv += ["--resolve", f"{name}:{port}:{address}", f"https://{name}:{port}/"]
         return argv
 
     def once(self, way):

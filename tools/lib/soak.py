@@ -34,6 +34,7 @@ rotate_every = 5
 lifetime = 60
 publish_ahead = 30
 slack = 8             # seconds from which on a ticket is not sure to be valid any more
+most_sessions = 200
 patience_at_haproxy = 3  # a rotation, less what feeding may take
 
 
@@ -139,8 +140,15 @@ class Soak:
         elif not shake.key_name:
             self.note("NO TICKET", where)
         else:
-            with self.lock:
-                self.sessions.append(Session(path, name, protocol, made, server.name))
+            self.keep(Session(path, name, protocol, made, server.name))
+
+    def keep(self, session):
+        """The oldest goes when there are many: what is resumed later is mostly still valid."""
+        with self.lock:
+            self.sessions.append(session)
+            if len(self.sessions) > most_sessions:
+                oldest = min(range(len(self.sessions)), key=lambda i: self.sessions[i].made)
+                self.sessions.pop(oldest).path.unlink(missing_ok=True)
 
     def resume(self):
         with self.lock:
@@ -159,9 +167,7 @@ class Soak:
                                  keep=path)
         self.judge(session, server, shake, asked)
         if shake.ok and shake.key_name and session.protocol == "TLS 1.3":
-            with self.lock:
-                self.sessions.append(Session(path, session.name, session.protocol, asked,
-                                             server.name))
+            self.keep(Session(path, session.name, session.protocol, asked, server.name))
         session.path.unlink(missing_ok=True)
         return True
 
