@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t most_counted_pools = 4096;
 
 std::unique_ptr<PoolDns> resolver(const ClientOptions& options) {
-  return options.dns ? std::make_unique<PoolDns>(options.dns_server, options.clock) : nullptr;
+  if (!options.dns) return nullptr;
+  return std::make_unique<PoolDns>(options.dns_server, options.clock);
 }
 
 std::string unix_time(sys_seconds time) { return std::to_string(time.time_since_epoch().count()); }
