@@ -34,6 +34,16 @@ Session copy_of(const Session& from) {
           from.has_ticket};
 }
 
+// The oldest session of the name that has most of them: a pool's names are each whoever
+// says so in DNS, and none shall fill it alone.
+std::vector<Session>::iterator oldest_of_most_frequent(std::vector<Session>& sessions) {
+  std::unordered_map<std::string_view, std::size_t> counts;
+  std::size_t most = 0;
+  for (const auto& session : sessions) most = std::max(most, ++counts[session.lineage->name]);
+  return std::ranges::find_if(
+      sessions, [&](const Session& session) { return counts[session.lineage->name] == most; });
+}
+
 }  // namespace
 
 // Empty ones are kept, or each resumption would make a bucket anew; until there are many.
@@ -81,7 +91,9 @@ void SessionCache::make_room(std::vector<Session>& sessions, const Session& next
   while (static_cast<std::size_t>(std::ranges::count_if(sessions, same_name)) >= limits_.per_name) {
     forget_oldest(same_name);
   }
-  while (sessions.size() >= limits_.per_pool) forget(sessions, sessions.begin());
+  while (sessions.size() >= std::min(limits_.per_pool, limits_.sessions)) {
+    forget(sessions, oldest_of_most_frequent(sessions));
+  }
 }
 
 void SessionCache::put(std::string_view partition, std::string_view pool, Session session) {
@@ -146,6 +158,7 @@ bool SessionCache::drop_least_recent() {
   }
   if (oldest == nullptr) return false;
   const std::lock_guard guard(oldest->mutex);
+  if (size() <= limits_.sessions) return false;  // another thread was faster
   const auto* first = least_recent(*oldest);
   if (first == nullptr) return true;  // another thread was faster
   const auto count = first->second.sessions.size();
