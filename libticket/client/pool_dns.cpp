@@ -148,7 +148,11 @@ void PoolDns::run() {
     [[maybe_unused]] const auto drained = ::read(wake_, &count, sizeof count);
     if (stop_) return;
     if ((ready[0].revents & POLLIN) != 0) ub_process(context_.get());
-    send_questions();
+    try {
+      send_questions();
+    } catch (...) {
+      // no memory for a question: its host is on its own
+    }
   }
 }
 
@@ -175,11 +179,15 @@ void PoolDns::send_questions() {
 
 // On our thread, from within ub_process.
 void PoolDns::on_result(void* question, int error, ub_result* result) {
-  const auto& asked = *static_cast<const Question*>(question);
-  const Question copy = asked;
-  copy.asker->open_.erase(copy);
-  copy.asker->take_result(copy.host, error, result);
-  ub_resolve_free(result);
+  const std::unique_ptr<ub_result, decltype(&ub_resolve_free)> freed(result, ub_resolve_free);
+  try {
+    const auto& asked = *static_cast<const Question*>(question);
+    const Question copy = asked;
+    copy.asker->open_.erase(copy);
+    copy.asker->take_result(copy.host, error, result);
+  } catch (...) {
+    // nothing may be thrown through libunbound: the host is on its own
+  }
 }
 
 void PoolDns::take_result(const std::string& host, int error, const ub_result* result) {
