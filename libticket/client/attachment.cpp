@@ -1,5 +1,6 @@
 #include "client/attachment.hpp"
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -16,7 +17,8 @@ struct Attachment {
   std::shared_ptr<Client> client;
   std::string partition;
   std::optional<Server> server;
-  // those that were there before; called too
+  // those that were there before, looked at once: one that is set later may call ours
+  bool took_over = false;
   InfoCallback info = nullptr;
   NewSessionCallback new_session = nullptr;
 };
@@ -37,12 +39,23 @@ struct Note {
   std::string alpn;
   bool has_alpn = false;
   bool started = false, ended = false, resumed = false;
+  bool keeps = true;            // what comes is of the handshake that was prepared
+  bool took_over = false;       // as in Attachment
   InfoCallback info = nullptr;  // the connection's own
 
   void forget_offer() {
     ticket_of.reset();
     offered.reset();
     offered_lineage.reset();
+  }
+
+  // What the last handshake was about.
+  void forget() {
+    forget_offer();
+    own_lineage.reset();
+    server.reset();
+    started = ended = resumed = false;
+    keeps = true;
   }
 
   void end(End how) {
@@ -90,6 +103,29 @@ int connection_index() {
   return index;
 }
 
+// Marks the very sessions that were given to a connection, not their copies: those of
+// TLS 1.3 are to go by no other, such as one that SSL_dup makes.
+int not_copied(CRYPTO_EX_DATA*, const CRYPTO_EX_DATA*, void** value, int, long, void*) {
+  *value = nullptr;
+  return 1;
+}
+
+int session_index() {
+  static const int index = SSL_SESSION_get_ex_new_index(0, nullptr, nullptr, not_copied, nullptr);
+  return index;
+}
+
+bool is_given(const SSL_SESSION* session) {
+  return session != nullptr && SSL_SESSION_get_ex_data(session, session_index()) != nullptr;
+}
+
+// OpenSSL ends a handshake that resumes a session of another context than its own.
+bool take_context_of(SSL* ssl, const SSL_SESSION* session) {
+  unsigned size = 0;
+  const auto* context = SSL_SESSION_get0_id_context(session, &size);
+  return SSL_set_session_id_context(ssl, context, size) == 1;
+}
+
 Attachment* attachment_of(const SSL_CTX* ctx) {
   return static_cast<Attachment*>(SSL_CTX_get_ex_data(ctx, context_index()));
 }
@@ -126,16 +162,36 @@ VerifySettings verify_settings(SSL* ssl) {
   settings.auth_level = X509_VERIFY_PARAM_get_auth_level(param);
   settings.flags = X509_VERIFY_PARAM_get_flags(param);
   settings.callback = reinterpret_cast<std::uintptr_t>(callback);
+  settings.security_level = SSL_get_security_level(ssl);
+  settings.host_flags = X509_VERIFY_PARAM_get_hostflags(param);
+  settings.transparency = SSL_ct_is_enabled(ssl) == 1;
   return settings;
 }
 
-bool checks_host(SSL* ssl) {
+// OpenSSL tells nobody: a record that cannot be is refused in one way without DANE, and in
+// another with it.
+bool uses_dane(SSL* ssl) {
+  ERR_set_mark();
+  const int added = SSL_dane_tlsa_add(ssl, 255, 255, 255, nullptr, 0);
+  ERR_pop_to_mark();
+  return added >= 0;
+}
+
+// A server that is verified otherwise than by a chain and names: nothing is offered to it,
+// and nothing of it kept.
+bool is_strange(SSL* ssl) {
+  return uses_dane(ssl) || X509_VERIFY_PARAM_get0_email(SSL_get0_param(ssl)) != nullptr;
+}
+
+void set_checks(SSL* ssl, Target& target) {
   X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
-  if (X509_VERIFY_PARAM_get0_host(param, 0) != nullptr) return true;
-  char* address = X509_VERIFY_PARAM_get1_ip_asc(param);
-  const bool has = address != nullptr;
-  OPENSSL_free(address);
-  return has;
+  for (int i = 0; const char* host = X509_VERIFY_PARAM_get0_host(param, i); ++i) {
+    target.checked_hosts.emplace_back(host);
+  }
+  if (char* address = X509_VERIFY_PARAM_get1_ip_asc(param); address != nullptr) {
+    target.checked_address = address;
+    OPENSSL_free(address);
+  }
 }
 
 // Setting 0 means "as far as OpenSSL goes"; the options take single versions away.
@@ -156,7 +212,7 @@ void set_versions(SSL* ssl, Target& target) {
 Target target_of(SSL* ssl, const Note& note, const Server& server) {
   Target target{server};
   target.verify = verify_settings(ssl);
-  target.checks_host = checks_host(ssl);
+  set_checks(ssl, target);
   target.identity = note.identity;
   set_versions(ssl, target);
   target.ciphers = SSL_get_ciphers(ssl);
@@ -178,7 +234,9 @@ Lineage full_handshake(const Note& note, SSL* ssl) {
   lineage.name = note.server->host();
   lineage.leaf.reset(SSL_get1_peer_certificate(ssl));
   lineage.verify = verify_settings(ssl);
-  lineage.chain_verified = lineage.verify.peer && SSL_get_verify_result(ssl) == X509_V_OK;
+  const bool by_dane = SSL_get0_dane_authority(ssl, nullptr, nullptr) >= 0;
+  lineage.chain_verified =
+      lineage.verify.peer && SSL_get_verify_result(ssl) == X509_V_OK && !by_dane;
   lineage.identity = fingerprint_of(SSL_get_certificate(ssl));
   return lineage;
 }
@@ -192,7 +250,7 @@ std::shared_ptr<const Lineage> lineage_of(Note& note, SSL* ssl) {
 }
 
 void keep(Note& note, SSL* ssl, const SSL_SESSION* session) {
-  if (!note.server || SSL_SESSION_is_resumable(session) != 1) return;
+  if (!note.server || !note.keeps || SSL_SESSION_is_resumable(session) != 1) return;
   const auto lineage = lineage_of(note, ssl);
   if (!lineage || note.client->closed()) return;
   note.client->keep(note.partition, make_session(copy(session), lineage, *note.server,
@@ -213,7 +271,19 @@ void keep_renewed(Note& note, SSL* ssl) {
   }
 }
 
+// Sets a variable for as long as a function runs.
+struct Restore {
+  Restore(const SSL*& which, const SSL* value) : variable(which), before(which) { which = value; }
+  ~Restore() { variable = before; }
+  Restore(const Restore&) = delete;
+  const SSL*& variable;
+  const SSL* const before;
+};
+
 int new_session(SSL* ssl, SSL_SESSION* session) {
+  thread_local const SSL* inside = nullptr;  // called by who is called below
+  if (inside == ssl) return 0;
+  const Restore restore(inside, ssl);
   if (Note* note = note_of(ssl)) quietly([&] { keep(*note, ssl, session); });
   const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
   const bool others = attachment != nullptr && attachment->new_session != nullptr;
@@ -221,8 +291,11 @@ int new_session(SSL* ssl, SSL_SESSION* session) {
 }
 
 void handshake_ended(Note& note, SSL* ssl) {
-  const bool resumed = SSL_session_reused(ssl) == 1;
-  if (note.ended) return;
+  if (note.ended || SSL_get_state(ssl) == TLS_ST_EARLY_DATA) return;  // that is half of one
+  // a PSK of the application's own may have been taken in place of what was offered
+  const bool same = SSL_version(ssl) < TLS1_3_VERSION || SSL_get_session(ssl) == note.offered.get();
+  if (!same) note.offered_lineage.reset();
+  const bool resumed = SSL_session_reused(ssl) == 1 && note.offered && same;
   if (resumed) keep_renewed(note, ssl);
   note.end(resumed ? End::resumed : End::full);
 }
@@ -232,27 +305,45 @@ bool prepare(SSL* ssl, Note& note, const Server& server);
 // The hook of who cannot prepare: just before the ClientHello is made.
 void handshake_starts(SSL* ssl) {
   Note* note = note_of(ssl);
+  if (SSL_in_before(ssl) == 0) {  // a renegotiation, or what follows early data
+    if (note != nullptr && note->ended) note->keeps = false;
+    return;
+  }
+  if (note != nullptr && note->started) {  // used again, and not prepared
+    note->end(End::failed);
+    note->forget();
+    SSL_set_session(ssl, nullptr);
+  }
   const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
   if (attachment != nullptr && attachment->server && SSL_is_server(ssl) == 0) {
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     const auto named = normal_host_name(name == nullptr ? "" : name);
-    const bool same = name == nullptr ? attachment->server->is_address()
-                                      : named && *named == attachment->server->host();
+    // without a name it may be anybody: a proxy, when the URL has an address
+    const bool same = name != nullptr && named && *named == attachment->server->host();
     if (note == nullptr || !note->server) {
       note = same ? make_note(ssl) : nullptr;
       if (note == nullptr) return;
       prepare(ssl, *note, *attachment->server);
     }
   }
+  const SSL_SESSION* session = SSL_get_session(ssl);
+  if (is_given(session) && (note == nullptr || session != note->offered.get())) {
+    SSL_set_session(ssl, nullptr);  // another connection's to offer
+    session = nullptr;
+  }
   if (note == nullptr) return;
-  if (!note->started && SSL_get_session(ssl) != note->offered.get()) {
+  if (session != note->offered.get()) {
     note->forget_offer();  // the application has set a session of its own
+    if (session != nullptr) take_context_of(ssl, session);
   }
   note->started = true;
 }
 
 void on_info(const SSL* told, int where, int value) {
-  SSL* ssl = const_cast<SSL*>(told);  // OpenSSL's own is not const either
+  SSL* ssl = const_cast<SSL*>(told);         // OpenSSL's own is not const either
+  thread_local const SSL* inside = nullptr;  // called by who is called below
+  if (inside == ssl) return;
+  const Restore restore(inside, ssl);
   const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
   if ((where & SSL_CB_HANDSHAKE_START) != 0) quietly([&] { handshake_starts(ssl); });
   if (Note* note = note_of(ssl)) {
@@ -278,10 +369,11 @@ std::optional<Server> named_server(SSL* ssl, const Server& server) {
 
 bool prepare(SSL* ssl, Note& note, const Server& given) {
   if (note.started) note.end(End::failed);  // an SSL used again
-  note.ended = note.started = note.resumed = false;
-  note.forget_offer();
-  note.own_lineage.reset();
-  note.server.reset();
+  note.forget();
+  if (const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl)); attachment != nullptr) {
+    note.client = attachment->client;
+    note.partition = attachment->partition;
+  }
   if (SSL_set_session(ssl, nullptr) != 1) return false;
   const auto server = named_server(ssl, given);
   if (!server) return false;
@@ -290,19 +382,31 @@ bool prepare(SSL* ssl, Note& note, const Server& given) {
       SSL_set_tlsext_host_name(ssl, std::string(server->host()).c_str()) != 1) {
     return false;
   }
-  if (SSL_get_info_callback(ssl) != on_info) {
+  if (!note.took_over) {
+    note.took_over = true;
     note.info = SSL_get_info_callback(ssl);
     SSL_set_info_callback(ssl, on_info);
   }
   note.server = *server;
   note.identity = fingerprint_of(SSL_get_certificate(ssl));
+  if (is_strange(ssl)) {
+    note.pool = pool_alone(*server);
+    note.why = Verdict::strange;
+    note.keeps = false;
+    return true;
+  }
   auto offer = note.client->offer(note.partition, target_of(ssl, note, *server));
   note.pool = std::move(offer.pool);
   note.why = offer.why;
   if (!offer.session) return true;
   SSL_SESSION* session = offer.session->session.get();
   if (!may_send_early(*offer.session, *server)) SSL_SESSION_set_max_early_data(session, 0);
-  if (SSL_set_session(ssl, session) != 1) return false;
+  static const char mark = 1;
+  if (offer.session->once() &&
+      SSL_SESSION_set_ex_data(session, session_index(), const_cast<char*>(&mark)) != 1) {
+    return false;
+  }
+  if (!take_context_of(ssl, session) || SSL_set_session(ssl, session) != 1) return false;
   note.ticket_of = offer.session->server;
   note.offered_lineage = std::move(offer.session->lineage);
   note.offered = std::move(offer.session->session);
@@ -322,11 +426,10 @@ bool attach(const std::shared_ptr<Client>& client, SSL_CTX* ctx, const std::stri
   attachment->client = client;
   attachment->partition = partition;
   attachment->server = std::move(server);
-  if (SSL_CTX_sess_get_new_cb(ctx) != new_session) {
+  if (!attachment->took_over) {
+    attachment->took_over = true;
     attachment->new_session = SSL_CTX_sess_get_new_cb(ctx);
     SSL_CTX_sess_set_new_cb(ctx, new_session);
-  }
-  if (SSL_CTX_get_info_callback(ctx) != on_info) {
     attachment->info = SSL_CTX_get_info_callback(ctx);
     SSL_CTX_set_info_callback(ctx, on_info);
   }

@@ -18,6 +18,8 @@ namespace ticket::client {
 namespace {
 
 constexpr std::size_t digest_size = 32;
+constexpr std::uint8_t version = 2;
+constexpr std::size_t verify_size = 27;
 constexpr std::size_t most_sessions = 1'000'000;
 
 std::string_view magic() { return wire::client_cache_magic; }
@@ -35,7 +37,10 @@ void put_verify(wire::Writer& writer, const VerifySettings& verify) {
       .integer(static_cast<std::uint32_t>(verify.depth))
       .integer(static_cast<std::uint32_t>(verify.auth_level))
       .integer(verify.flags)
-      .integer<std::uint8_t>(verify.callback != 0 ? 1 : 0);
+      .integer<std::uint8_t>(verify.callback != 0 ? 1 : 0)
+      .integer(static_cast<std::uint32_t>(verify.security_level))
+      .integer(verify.host_flags)
+      .integer<std::uint8_t>(verify.transparency ? 1 : 0);
 }
 
 Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
@@ -46,6 +51,9 @@ Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
   verify.flags = TRY(cursor.integer<std::uint64_t>());
   // a function of another process: never equal to one of this
   verify.callback = TRY(cursor.integer<std::uint8_t>()) == 0 ? 0 : 1;
+  verify.security_level = static_cast<int>(TRY(cursor.integer<std::uint32_t>()));
+  verify.host_flags = TRY(cursor.integer<std::uint32_t>());
+  verify.transparency = TRY(cursor.integer<std::uint8_t>()) == 1;
   return verify;
 }
 
@@ -53,7 +61,7 @@ std::size_t size_of(std::string_view partition, std::string_view pool, const Ses
                     std::size_t der) {
   const Lineage& lineage = *session.lineage;
   return 4 + partition.size() + 4 + pool.size() + 4 + session.server.text().size() + 1 +
-         session.alpn.size() + 8 + 8 + 4 + lineage.name.size() + 1 + 18 + 32 + 4 + der;
+         session.alpn.size() + 8 + 8 + 4 + lineage.name.size() + 1 + verify_size + 32 + 4 + der;
 }
 
 void put_session(wire::Writer& writer, std::string_view partition, std::string_view pool,
@@ -179,7 +187,7 @@ tl::expected<std::vector<CachedSession>, std::string> parse_session_cache(BytesV
   }
   if (bytes.size() < head + digest_size) return wrong("torn");
   const auto body = bytes.first(bytes.size() - digest_size);
-  if (bytes[head - 1] != std::byte{1}) return wrong("of another version");
+  if (bytes[head - 1] != std::byte{version}) return wrong("of another version");
   if (!std::ranges::equal(crypto::sha256(body), bytes.last(digest_size))) return wrong("torn");
   auto sessions = take_sessions(body.subspan(head), now);
   if (!sessions) return wrong("malformed");
@@ -206,7 +214,7 @@ SecretBytes write_session_cache(const SessionCache& cache, sys_seconds now) {
   });
   SecretBytes file(total + digest_size);
   wire::Writer writer(file.fill());
-  writer.bytes(as_bytes(magic())).integer<std::uint8_t>(1);
+  writer.bytes(as_bytes(magic())).integer(version);
   writer.integer(static_cast<std::uint32_t>(pieces.size()));
   for (const auto& piece : pieces) writer.bytes(piece.expose());
   writer.bytes(crypto::sha256(file.expose().first(total)));
@@ -233,7 +241,7 @@ std::string CacheFile::load(sys_seconds now, const std::function<void(CachedSess
                ? "in use by another process; sessions stay in memory"
                : std::generic_category().message(errno) + "; sessions stay in memory";
   }
-  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (file.number < 0) {
     return errno == ENOENT ? "" : std::generic_category().message(errno) + "; ignored";
   }

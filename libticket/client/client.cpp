@@ -80,7 +80,7 @@ Offer Client::offer(std::string_view partition, const Target& target) {
   const auto place = place_of(target.server, now, options_.dns_wait);
   Offer offer{place.pool, std::nullopt, Verdict::none};
   add(Count::prepared);
-  if (doubts_.take_failure(target.server.text())) {
+  if (doubts_.take_failure(target.server.text(), now)) {
     offer.why = Verdict::after_failure;
     return offer;
   }
@@ -117,11 +117,15 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
   add(pool, end);
   if (end == End::failed) {
     add(Count::failed);
-    doubts_.failed(server.text());
+    if (doubts_.failed(server.text(), pool, other, options_.clock())) {
+      add(Count::doubted);
+      log(LogLevel::warning, server.text() + " ended a handshake that offered a ticket of " + pool +
+                                 ": it is on its own for a time");
+    }
   } else if (end == End::resumed) {
     add(Count::resumed);
     if (other) add(Count::resumed_other);
-    if (other) doubts_.resumed(server.text(), pool);
+    doubts_.resumed(server.text(), pool, other);
   } else {
     add(Count::refused);
     if (other && doubts_.refused(server.text(), pool, options_.clock())) {
@@ -140,6 +144,8 @@ void Client::close() {
     save();
   } catch (const std::system_error& failure) {
     log(LogLevel::warning, "cache file " + std::string(failure.what()));
+  } catch (...) {
+    // no memory: then nothing outlives this process
   }
   closed_ = true;  // from here on neither log nor clock are called
   cache_.clear();

@@ -8,6 +8,7 @@ namespace {
 
 constexpr seconds first_doubt = std::chrono::minutes(10);
 constexpr seconds longest_doubt = std::chrono::hours(24);
+constexpr char any_ticket[] = "";   // in a pool's place: the server, whosever ticket
 constexpr std::size_t most = 4096;  // of each; whoever has more forgets one
 
 std::string key_of(const std::string& server, const std::string& pool) {
@@ -30,41 +31,50 @@ bool Doubts::holds(const std::string& server, const std::string& pool, sys_secon
   return doubt != doubts_.end() && now < doubt->second.until;
 }
 
-bool Doubts::refused(const std::string& server, const std::string& pool, sys_seconds now) {
-  if (after_ == 0) return false;
-  const std::lock_guard guard(mutex_);
-  const auto key = key_of(server, pool);
+// Takes note of a miss; `enough` of them begin a doubt.
+bool Doubts::miss(const std::string& key, unsigned enough, sys_seconds now) {
   if (!doubts_.contains(key)) make_room(doubts_);
   Doubt& doubt = doubts_[key];
   count();
-  if (++doubt.misses < after_) return false;
-  doubt.misses = after_ - 1;  // once it is over, one more is enough
+  if (++doubt.misses < enough) return false;
+  doubt.misses = enough - 1;  // once it is over, one more is enough
   doubt.length =
       doubt.length == seconds(0) ? first_doubt : std::min(doubt.length * 2, longest_doubt);
   doubt.until = now + doubt.length;
   return true;
 }
 
-void Doubts::resumed(const std::string& server, const std::string& pool) {
+bool Doubts::refused(const std::string& server, const std::string& pool, sys_seconds now) {
+  if (after_ == 0) return false;
+  const std::lock_guard guard(mutex_);
+  return miss(key_of(server, pool), after_, now);
+}
+
+void Doubts::resumed(const std::string& server, const std::string& pool, bool other) {
   if (troubles_.load(std::memory_order_relaxed) == 0) return;
   const std::lock_guard guard(mutex_);
-  doubts_.erase(key_of(server, pool));
+  if (other) doubts_.erase(key_of(server, pool));
+  doubts_.erase(key_of(server, any_ticket));
   count();
 }
 
-void Doubts::failed(const std::string& server) {
+bool Doubts::failed(const std::string& server, const std::string& pool, bool other,
+                    sys_seconds now) {
   const std::lock_guard guard(mutex_);
   make_room(failures_);
   failures_.insert(server);
   count();
+  miss(key_of(server, any_ticket), 2, now);
+  return other && miss(key_of(server, pool), 1, now);
 }
 
-bool Doubts::take_failure(const std::string& server) {
+bool Doubts::take_failure(const std::string& server, sys_seconds now) {
   if (troubles_.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard guard(mutex_);
   const bool had = failures_.erase(server) > 0;
   count();
-  return had;
+  const auto doubt = doubts_.find(key_of(server, any_ticket));
+  return had || (doubt != doubts_.end() && now < doubt->second.until);
 }
 
 }  // namespace ticket::client

@@ -22,12 +22,15 @@ class Doubts {
   bool holds(const std::string& server, const std::string& pool, sys_seconds now) const;
   // True when that begins a doubt.
   bool refused(const std::string& server, const std::string& pool, sys_seconds now);
-  void resumed(const std::string& server, const std::string& pool);
+  // `other`: by a ticket of another server.
+  void resumed(const std::string& server, const std::string& pool, bool other);
 
-  // A handshake that offered a session failed: the next one offers none.
-  void failed(const std::string& server);
-  // True once after that.
-  bool take_failure(const std::string& server);
+  // A handshake that offered a session failed: the next one offers none. With a ticket of
+  // another server that begins a doubt at once: then true. Two failures with no resumption
+  // between them, and the server is offered nothing for as long as a doubt lasts.
+  bool failed(const std::string& server, const std::string& pool, bool other, sys_seconds now);
+  // Whether to offer nothing: once after a failure, and as long as that doubt lasts.
+  bool take_failure(const std::string& server, sys_seconds now);
 
  private:
   struct Doubt {
@@ -36,6 +39,7 @@ class Doubts {
     sys_seconds until{};
   };
   void count();
+  bool miss(const std::string& key, unsigned enough, sys_seconds now);
 
   const unsigned after_;
   mutable std::mutex mutex_;

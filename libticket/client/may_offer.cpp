@@ -1,5 +1,7 @@
 #include "client/may_offer.hpp"
 
+#include <openssl/x509v3.h>
+
 #include <algorithm>
 
 namespace ticket::client {
@@ -48,6 +50,19 @@ Verdict under_another_name(const Session& session, const Target& target, bool an
   return Verdict::yes;
 }
 
+// The connection's own checks, as OpenSSL would make them in a full handshake; the table of
+// plain names does not know a ".sub.test".
+bool passes_checks(const Lineage& lineage, const Target& target) {
+  const auto& hosts = target.checked_hosts;
+  const auto covered = [&](const std::string& host) {
+    return X509_check_host(lineage.leaf.get(), host.data(), host.size(), lineage.verify.host_flags,
+                           nullptr) == 1;
+  };
+  const bool is_target = std::ranges::count(hosts, target.server.host()) != 0;
+  return (hosts.empty() || is_target || std::ranges::any_of(hosts, covered)) &&
+         (target.checked_address.empty() || lineage.covers(target.checked_address, true));
+}
+
 }  // namespace
 
 const char* to_text(Verdict verdict) {
@@ -80,6 +95,8 @@ const char* to_text(Verdict verdict) {
       return "of a server outside the pool";
     case Verdict::after_failure:
       return "after a failed handshake";
+    case Verdict::strange:
+      return "verified by other means than names";
   }
   return "unknown";
 }
@@ -102,9 +119,10 @@ Verdict may_offer(const Session& session, const Target& target, bool any_name, s
     const auto verdict = under_another_name(session, target, any_name, now);
     if (verdict != Verdict::yes) return verdict;
   }
-  const bool must_cover = !same_name || (target.verify.peer && target.checks_host);
-  const bool covered =
-      !must_cover || lineage.covers(std::string(target.server.host()), target.server.is_address());
+  const bool checks = !target.checked_hosts.empty() || !target.checked_address.empty();
+  const bool covered = (same_name && !checks) || (lineage.covers(std::string(target.server.host()),
+                                                                 target.server.is_address()) &&
+                                                  passes_checks(lineage, target));
   return covered ? Verdict::yes : Verdict::not_covered;
 }
 

@@ -6,7 +6,9 @@
 #include <openssl/ssl.h>
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "client/server.hpp"
 #include "client/session.hpp"
@@ -28,6 +30,7 @@ enum class Verdict {
   not_covered,          // its certificate is not good for this name
   moved,                // of a server that is in this pool no more
   after_failure,        // the last handshake with this server failed
+  strange,              // the connection verifies its server by DANE, or a mail address
 };
 
 // One English phrase for logs and people; never NULL.
@@ -37,7 +40,9 @@ const char* to_text(Verdict verdict);
 struct Target {
   const Server& server;
   VerifySettings verify;
-  bool checks_host = false;  // OpenSSL is asked to check the name or address
+  // what OpenSSL is asked to check: any of the hosts, and the address
+  std::vector<std::string> checked_hosts;
+  std::string checked_address;
   crypto::Sha256 identity{};
   int lowest_version = TLS1_VERSION, highest_version = TLS1_3_VERSION;
   const STACK_OF(SSL_CIPHER) * ciphers = nullptr;  // nullptr = any

@@ -42,9 +42,11 @@ NameTable plain_names_of(const X509* leaf) {
 }  // namespace
 
 bool Lineage::covers(const std::string& host, bool is_address) const {
-  if (!is_address && plain_names.size() > 0) return plain_names.find(host).has_value();
-  return is_address ? X509_check_ip_asc(leaf.get(), host.c_str(), 0) == 1
-                    : X509_check_host(leaf.get(), host.data(), host.size(), 0, nullptr) == 1;
+  const auto flags = verify.host_flags;
+  if (!is_address && plain_names.size() > 0 && flags == 0)
+    return plain_names.find(host).has_value();
+  return is_address ? X509_check_ip_asc(leaf.get(), host.c_str(), flags) == 1
+                    : X509_check_host(leaf.get(), host.data(), host.size(), flags, nullptr) == 1;
 }
 
 std::shared_ptr<const Lineage> make_lineage(Lineage&& lineage) {

@@ -29,6 +29,9 @@ struct VerifySettings {
   int auth_level = -1;
   std::uint64_t flags = 0;     // X509_V_FLAG_*
   std::uint64_t callback = 0;  // the application's own, 0 = none
+  int security_level = 1;
+  std::uint32_t host_flags = 0;  // X509_CHECK_FLAG_*
+  bool transparency = false;     // SSL_enable_ct
   friend bool operator==(const VerifySettings&, const VerifySettings&) = default;
 };
 
@@ -41,7 +44,8 @@ struct Lineage {
   VerifySettings verify;
   crypto::Sha256 identity{};  // SHA-256 of the certificate that the client showed; zero = none
 
-  // Whether the leaf is good for a host name or address, as OpenSSL's host check has it.
+  // Whether the leaf is good for a host name or address, as OpenSSL's host check has it
+  // with the flags of `verify`.
   bool covers(const std::string& host, bool is_address) const;
 
   // The leaf's DNS names in lower case, when they are all that counts: there are some, and

@@ -126,6 +126,32 @@ TEST_SUITE("client: session cache") {
     CHECK_FALSE(cache.take("", "pool9", any).session);
     CHECK(cache.take("", "pool10", any).session);
   }
+
+  TEST_CASE("names that fill a pool leave the others something") {
+    SessionCache cache({});
+    cache.put("", "dns:web", session_of("a.test:443", "a.test"));
+    for (int name = 0; name < 40; ++name) {
+      for (int i = 0; i < 4; ++i) {
+        cache.put("", "dns:web", session_of("x.test:1", "evil" + std::to_string(name) + ".test"));
+      }
+    }
+    CHECK(cache.size() == 64);
+    CHECK(cache
+              .take("", "dns:web",
+                    [](const Session& session) {
+                      return session.lineage->name == "a.test" ? Verdict::yes : Verdict::moved;
+                    })
+              .session);
+  }
+
+  TEST_CASE("a small limit is that of a pool too, and does not empty the cache") {
+    SessionCache cache({.sessions = 8});
+    for (int i = 0; i < 12; ++i) {
+      cache.put("", "pool", session_of("x.test:1", "name" + std::to_string(i) + ".test"));
+    }
+    CHECK(cache.size() == 8);
+    CHECK(cache.dropped() == 0);
+  }
 }
 
 TEST_SUITE("client: cache file") {
@@ -183,7 +209,7 @@ TEST_SUITE("client: cache file") {
     const auto whole = support::read_text(path);
     auto flipped = whole, version = whole;
     flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
-    version[8] = 2;
+    version[8] = 1;
     const struct {
       std::string content;
       const char* why;
@@ -246,6 +272,14 @@ TEST_SUITE("client: cache file") {
     Kept client(path);
     CHECK(client.client.counters().sessions == 0);
     CHECK(client.said() != "");
+  }
+
+  TEST_CASE("a FIFO in its place is not waited for") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+    Kept client(path);
+    CHECK(client.said().find("not a file") != std::string::npos);
   }
 
   TEST_CASE("a folder that is not there is no error") {

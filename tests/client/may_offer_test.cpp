@@ -47,6 +47,7 @@ struct Facts {
   unsigned char identity_then = 0, identity_now = 0;
   const char* target = "b.test:443";
   bool checks_host = false;
+  const char* checked = "a.test";  // then
   int lowest = TLS1_2_VERSION, highest = TLS1_3_VERSION;
   const char* suites = nullptr;  // of TLS 1.3; nullptr = all ciphers
   const char* offered_alpn = nullptr;
@@ -80,7 +81,7 @@ Verdict verdict(const Facts& facts) {
   const auto server = *Server::parse(facts.target);
   Target target{server};
   target.verify = facts.at_present;
-  target.checks_host = facts.checks_host;
+  if (facts.checks_host) target.checked_hosts = {facts.checked};
   target.identity.fill(std::byte(facts.identity_now));
   target.lowest_version = facts.lowest;
   target.highest_version = facts.highest;
@@ -99,7 +100,9 @@ Verdict verdict(const Facts& facts) {
 TEST_SUITE("client: may offer") {
   TEST_CASE("each fact that speaks against it") {
     constexpr VerifySettings none{false, -1, -1, 0, 0}, crl{true, -1, -1, 4, 0},
-        own{true, -1, -1, 0, 7}, deep{true, 5, -1, 0, 0}, strong{true, -1, 3, 0, 0};
+        own{true, -1, -1, 0, 7}, deep{true, 5, -1, 0, 0}, strong{true, -1, 3, 0, 0},
+        level{true, -1, -1, 0, 0, 3}, flags{true, -1, -1, 0, 0, 1, 2},
+        transparent{true, -1, -1, 0, 0, 1, 0, true};
     const struct {
       const char* what;
       Verdict verdict;
@@ -176,6 +179,9 @@ TEST_SUITE("client: may offer") {
         {"a callback of the application's now", Verdict::verify, {.at_present = own}},
         {"another depth", Verdict::verify, {.at_present = deep}},
         {"another level", Verdict::verify, {.at_present = strong}},
+        {"another security level", Verdict::verify, {.at_present = level}},
+        {"other host flags", Verdict::verify, {.at_present = flags}},
+        {"certificate transparency", Verdict::verify, {.at_present = transparent}},
         {"not verified now, its own name",
          Verdict::verify,
          {.at_present = none, .target = "a.test:443"}},
@@ -195,7 +201,13 @@ TEST_SUITE("client: may offer") {
          {.lineage = "x.test", .target = "x.test:443"}},
         {"the same, and OpenSSL is to check the name",
          Verdict::not_covered,
-         {.lineage = "x.test", .target = "x.test:443", .checks_host = true}},
+         {.lineage = "x.test", .target = "x.test:443", .checks_host = true, .checked = "x.test"}},
+        {"OpenSSL is to check a name that it has",
+         Verdict::yes,
+         {.target = "a.test:443", .checks_host = true, .checked = "b.test"}},
+        {"OpenSSL is to check a name that it has not",
+         Verdict::not_covered,
+         {.target = "a.test:443", .checks_host = true, .checked = "y.test"}},
         {"a ticket of b.test, of a chain that began at a.test",
          Verdict::yes,
          {.server = "b.test:443"}},

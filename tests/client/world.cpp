@@ -78,10 +78,7 @@ void join(SSL* client, SSL* server) {
 void note_offer(SSL* ssl, Visit& visit) {
   const SSL_SESSION* session = SSL_get_session(ssl);
   if (session == nullptr) return;
-  const unsigned char* ticket = nullptr;
-  std::size_t size = 0;
-  SSL_SESSION_get0_ticket(session, &ticket, &size);
-  visit.ticket.assign(ticket, ticket + size);
+  visit.ticket = ticket_of(ssl);
   visit.early_data = SSL_SESSION_get_max_early_data(session);
 }
 
@@ -200,6 +197,7 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
   const SslPtr ours(SSL_new(ctx)), theirs(SSL_new(at));
   join(ours.get(), theirs.get());
   if (options.checks_host) SSL_set1_host(ours.get(), host.c_str());
+  if (options.set_up) options.set_up(ours.get());
   if (options.alpn != nullptr) {
     const auto list = std::string(1, static_cast<char>(std::strlen(options.alpn))) + options.alpn;
     tkt_client_set_alpn(ours.get(), reinterpret_cast<const unsigned char*>(list.data()),
@@ -216,9 +214,7 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
   }
   if (!visit.completed) visit.error = error_text();
   visit.resumed = visit.completed && SSL_session_reused(ours.get()) == 1;
-  tkt_client_info info{};
-  info.size = sizeof info;
-  if (tkt_client_info_read(ours.get(), &info) == TKT_OK) {
+  if (const auto info = info_of(ours.get()); info.why[0] != '\0') {
     visit.offered = info.offered == 1;
     visit.ticket_of = info.ticket_of;
     visit.why = info.why;
@@ -226,6 +222,32 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
   }
   if (options.shutdown) SSL_shutdown(ours.get());
   return visit;
+}
+
+bool connect(SSL* ssl, SSL_CTX* at) {
+  const SslPtr theirs(SSL_new(at));
+  join(ssl, theirs.get());
+  const bool completed = shake_hands(ssl, theirs.get(), 0);
+  unsigned char byte;
+  if (completed) SSL_read(ssl, &byte, 1);
+  ERR_clear_error();
+  return completed;
+}
+
+std::vector<unsigned char> ticket_of(SSL* ssl) {
+  const unsigned char* ticket = nullptr;
+  std::size_t size = 0;
+  if (const auto* session = SSL_get_session(ssl); session != nullptr) {
+    SSL_SESSION_get0_ticket(session, &ticket, &size);
+  }
+  return {ticket, ticket + size};
+}
+
+tkt_client_info info_of(const SSL* ssl) {
+  tkt_client_info info{};
+  info.size = sizeof info;
+  tkt_client_info_read(ssl, &info);
+  return info;
 }
 
 }  // namespace world

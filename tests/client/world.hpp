@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -92,10 +93,17 @@ struct VisitOptions {
   bool read_tickets = true;  // after the handshake
   bool shutdown = true;
   bool checks_host = true;
-  int server_dies = 0;         // after so many rounds
-  const char* alpn = nullptr;  // one protocol, told by tkt_client_set_alpn
+  int server_dies = 0;                    // after so many rounds
+  const char* alpn = nullptr;             // one protocol, told by tkt_client_set_alpn
+  std::function<void(SSL*)> set_up = {};  // what else the application sets, before it prepares
 };
 Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* at,
             const VisitOptions& options = {});
+
+// An SSL of the application's own at a server: shakes hands, and reads once.
+bool connect(SSL* ssl, SSL_CTX* at);
+// The ticket that an SSL would offer, or has; empty = none.
+std::vector<unsigned char> ticket_of(SSL* ssl);
+tkt_client_info info_of(const SSL* ssl);
 
 }  // namespace world

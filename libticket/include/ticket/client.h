@@ -22,11 +22,14 @@
  * handshake is good for that name, was verified by OpenSSL then, and has not expired; the
  * connection verifies its server (SSL_VERIFY_PEER), with the same settings; it shows the
  * same client certificate; cipher, version and ALPN suit. A TLS 1.3 session is offered
- * once. Early data never goes under another name. Whatever manifest, DNS or servers say,
- * the worst that comes of it is a full handshake.
+ * once. Early data never goes under another name. Whatever manifest or DNS say, the worst
+ * that comes of it is a full handshake; a server that ends a handshake where it should
+ * refuse a ticket costs that one, and then is on its own for ten minutes at least.
  *
  * What OpenSSL lets nobody compare, keep apart by partitions: SSL_CTXs that trust other
- * CAs, clients of other users, whatever must not be linked to each other.
+ * CAs, clients of other users, whatever must not be linked to each other. Also an SSL_CTX
+ * with SSL_CTX_set_cert_verify_callback: one that answers 1 counts as verified. With DANE
+ * nothing is offered or kept.
  *
  * Fork: open a client in each child; its threads, if any, stay with the parent. */
 #ifndef TICKET_CLIENT_H
@@ -57,7 +60,8 @@ typedef struct {
                                   forbids it to servers */
     int doubt_after;           /* so many tickets of other servers in a row that a server answers
                                   with full handshakes take it out of its pool for 10 minutes,
-                                  then longer, at most a day; 0: 3; -1: never */
+                                  then longer, at most a day; 0: 3; -1: never. One that it ends
+                                  the handshake at does so always */
     int dns;                   /* 1: look for _tls-pool.NAME TXT "v=1 pool=ID" of servers that the
                                   manifest lacks, in the background, for the next connection.
                                   Starts two threads; without it there are none */
@@ -106,7 +110,8 @@ TKT_API tkt_status tkt_client_manifest_file(tkt_client *client, const char *path
 /* tkt_client_attach joins a client's SSL_CTX to the cache.
  *
  *   ctx        before connections are made of it. Its session callback and its info
- *              callback are taken; those that were there are called too. OpenSSL's own
+ *              callback are taken, once; those that were there are called too. One that is
+ *              set later must call the one it found. OpenSSL's own
  *              cache is off from here on
  *   partition  at most 255 bytes; sessions of one partition are never offered in another;
  *              NULL: ""
@@ -123,8 +128,9 @@ TKT_API tkt_status tkt_client_attach(tkt_client *client, SSL_CTX *ctx, const cha
  *   port  other than 0
  *
  * Checks no certificate and sets no host to check: SSL_set1_host is the application's. A
- * session that was set before is replaced. Does not wait (but see dns_wait_ms). Also for
- * an ssl that is used again, after SSL_clear.
+ * session that was set before is replaced, and the ssl's session id context is that of the
+ * session. Does not wait (but see dns_wait_ms). Also for an ssl that is used again, after
+ * SSL_clear: which otherwise offers and keeps nothing.
  *
  * TKT_BAD_ARGUMENT for a host that is none, or an SSL_CTX without this client;
  * TKT_OUT_OF_MEMORY. A connection is fine also then. Any thread, one at a time for an ssl. */
