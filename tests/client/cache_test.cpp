@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "client/cache_file.hpp"
+#include "client/client.hpp"
 #include "client/world.hpp"
 #include "support/process.hpp"
 
@@ -272,6 +273,16 @@ TEST_SUITE("client: cache file") {
     Kept client(path);
     CHECK(client.client.counters().sessions == 0);
     CHECK(client.said() != "");
+  }
+
+  TEST_CASE("a client closes whatever keeps its file from being written") {
+    bool broken = false;
+    ticket::client::ClientOptions options;
+    options.clock = [&] { return broken ? throw std::bad_alloc() : real_now(); };
+    ticket::client::Client client(options);
+    broken = true;
+    CHECK_NOTHROW(client.close());
+    CHECK(client.closed());
   }
 
   TEST_CASE("a FIFO in its place is not waited for") {
