@@ -146,8 +146,10 @@ void fill(int file, const TableEpoch& epoch, TableSize size, Moment now, const s
   if (pwrite(file, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header))) fail(name);
 }
 
+constexpr auto in_memory = "replay table in memory";
+
 std::string name_of(const std::filesystem::path& path) {
-  return path.empty() ? "replay table in memory" : "replay table " + path.string();
+  return path.empty() ? in_memory : "replay table " + path.string();
 }
 
 ring::Fd open_existing(const std::filesystem::path& path) {
@@ -252,7 +254,6 @@ Table Table::open(const std::filesystem::path& path, const TableEpoch& epoch, Ta
 namespace {
 
 constexpr auto unshrinkable = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-const auto in_memory = name_of({});
 
 }  // namespace
 
