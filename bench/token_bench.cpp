@@ -1,12 +1,15 @@
 // What a token costs its redeemer and its issuer, in alternating slices with the bare RSA
-// operation under it. Redeeming begins with the header's text and ends with the claim.
+// operation under it. Redeeming begins with the header's text and ends with the claim;
+// three epochs are open, and their tables hold ten million entries together.
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
+#include <numeric>
+#include <random>
 #include <stdexcept>
 
-#include "crypto/digest.hpp"
 #include "replay/table.hpp"
 #include "setting.hpp"
 #include "token/client.hpp"
@@ -37,8 +40,12 @@ double slice(int times, Work work) {
   return took / times;
 }
 
-Bytes challenge_of(TokenType type) {
-  return *write_challenge({type, "issuer.example", std::nullopt, "origin.example"}, types);
+constexpr const char* origin = "origin.example";
+constexpr std::size_t open_epochs = 3, entries = 10'000'000 / open_epochs;
+
+Bytes challenge_of(TokenType type, std::size_t epoch = 0) {
+  const ByteArray<32> context{static_cast<std::byte>(epoch)};
+  return *write_challenge({type, "issuer.example", context, origin}, types);
 }
 
 // The RSA operations alone, without padding, on a prepared context.
@@ -78,14 +85,16 @@ class BareRsa {
   std::array<unsigned char, 256> in_, out_;
 };
 
-// A redeemer of blind RSA with its table, and tokens to present.
+// A redeemer of blind RSA with its full tables, and tokens of all its epochs to present.
 class Redeeming {
  public:
-  explicit Redeeming(const IssuerKey& key, std::size_t tokens)
-      : redeemer_(types, epochs(key)),
-        table_(Table::make({{}, noon}, {1'000'000}, noon - seconds(60))) {
-    const auto challenge = challenge_of(TokenType::blind_rsa);
+  explicit Redeeming(const IssuerKey& key, std::size_t tokens) : redeemer_(types, epochs(key)) {
+    for (const auto& epoch : redeemer_.epochs()) {
+      tables_.push_back(Table::make({epoch.id, epoch.begins}, {entries}, noon - seconds(60)));
+      fill(tables_.back(), entries - tokens);
+    }
     for (std::size_t i = 0; i < tokens; ++i) {
+      const auto challenge = challenge_of(TokenType::blind_rsa, i % open_epochs);
       const auto withdrawal = Withdrawal::begin(challenge, key.public_key(), types);
       const auto request = parse_request(withdrawal->request(), Form::single, types);
       fields_.push_back(
@@ -97,25 +106,41 @@ class Redeeming {
   Verdict redeem(std::size_t number) {
     const auto token = parse_authorization(fields_[number]);
     if (!token) return Verdict::unknown;
-    const auto prospect = redeemer_.look(*token, noon);
+    const auto prospect = redeemer_.look(*token, origin, noon);
     if (!prospect) return Verdict::unknown;
-    if (table_.holds(prospect->location)) return Verdict::replay;
+    auto& table = tables_[static_cast<std::size_t>(prospect->epoch - redeemer_.epochs().data())];
+    if (table.holds(prospect->location)) return Verdict::replay;
     if (!Redeemer::verify(*prospect)) return Verdict::unknown;
-    return table_.claim(prospect->location, {});
+    return table.claim(prospect->location, {});
   }
 
  private:
   static std::vector<RedeemerEpoch> epochs(const IssuerKey& key) {
     std::vector<RedeemerEpoch> epochs;
-    epochs.push_back(
-        {{}, noon + seconds(3600), {}, {}, crypto::HmacSha256(as_bytes("location key"))});
-    epochs[0].keys.push_back(std::move(*RedeemerKey::blind_rsa(key.public_key())));
-    epochs[0].challenges.push_back(crypto::sha256(challenge_of(TokenType::blind_rsa)));
+    for (std::size_t i = 0; i < open_epochs; ++i) {
+      epochs.push_back({{static_cast<std::byte>(i)},
+                        noon,
+                        noon + seconds(3600),
+                        {},
+                        {challenge_of(TokenType::blind_rsa, i)},
+                        crypto::HmacSha256(as_bytes("location key " + std::to_string(i)))});
+      epochs[i].keys.push_back(std::move(*RedeemerKey::blind_rsa(key.public_key())));
+    }
     return epochs;
   }
 
+  static void fill(Table& table, std::size_t count) {
+    std::mt19937_64 random(1);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t words[] = {random(), random()};
+      replay::Location location{};
+      std::ranges::copy(std::as_bytes(std::span(words)), location.begin());
+      table.claim(location, {});
+    }
+  }
+
   Redeemer redeemer_;
-  Table table_;
+  std::vector<Table> tables_;  // one an epoch
   std::vector<std::string> fields_;
 };
 
@@ -144,13 +169,19 @@ void measure_rsa(Figures& figures) {
     redeem.push_back(slice(redeems, [&](int i) {
       return redeeming.redeem(static_cast<std::size_t>(s * redeems + i)) == Verdict::fresh;
     }));
-    refuse.push_back(slice(refusals, [&](int i) {
-      return redeeming.redeem(static_cast<std::size_t>(s * redeems + i % redeems)) ==
-             Verdict::replay;
-    }));
     private_operation.push_back(slice(issues, [&](int) { return bare.private_operation(); }));
     issue.push_back(slice(issues, [&](int) {
       return issuer.answer(withdrawal->request(), Form::single).has_value();
+    }));
+  }
+  // all are spent; in an order in which none is still near from the time before
+  std::vector<std::size_t> order(static_cast<std::size_t>(slices * redeems));
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(2));
+  for (int s = 0; s < slices; ++s) {
+    refuse.push_back(slice(refusals, [&](int i) {
+      const auto at = static_cast<std::size_t>(s * refusals + i) % order.size();
+      return redeeming.redeem(order[at]) == Verdict::replay;
     }));
   }
   note_ratio(figures, "redeem_type2_vs_rsa", redeem, public_operation);

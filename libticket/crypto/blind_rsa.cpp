@@ -197,6 +197,8 @@ Checked<BlindRsaPublic> BlindRsaPublic::load(BytesView modulus, BytesView expone
 }
 
 bool BlindRsaPublic::verify(BytesView message, BytesView signature) const {
+  // RFC 8017, section 8.1.2, step 1: OpenSSL takes shorter ones, without leading zeros
+  if (signature.size() != modulus_.size()) return false;
   const QuietErrors quiet;
   const auto contexts = ready_->lender.borrow([&] { return ready_->make(); });
   Sha384 digest;

@@ -60,8 +60,10 @@ Hash expand(std::initializer_list<BytesView> message, std::string_view tag) {
   Hashing first, second;
   first.add(zeros);
   for (const auto part : message) first.add(part);
-  const auto b_0 = first.add(length_and_zero).add(as_bytes(tag)).add(tag_length).done();
-  return second.add(b_0).add(one).add(as_bytes(tag)).add(tag_length).done();
+  auto b_0 = first.add(length_and_zero).add(as_bytes(tag)).add(tag_length).done();
+  const auto b_1 = second.add(b_0).add(one).add(as_bytes(tag)).add(tag_length).done();
+  sodium_memzero(b_0.data(), b_0.size());  // where a key is derived it says as much as b_1
+  return b_1;
 }
 
 PublicScalar hash_to_scalar(std::initializer_list<BytesView> message, std::string_view tag) {
@@ -103,14 +105,14 @@ Element add(const Element& a, const Element& b) {
   return sum;
 }
 
-// The sums of RFC 9497, section 2.2.1: M over `c`, and Z over `d` unless the prover,
-// who has the key, computes it from M.
+// The sums of RFC 9497, section 2.2.1: M over `c`, and Z over `d` unless it is the
+// prover who asks, who has the key and computes it from M.
 struct Composites {
   Element m{}, z{};
 };
 
 Composites composites(const Element& key, const std::vector<BytesView>& c,
-                      const std::vector<BytesView>& d, const Scalar* secret) {
+                      const std::vector<BytesView>& d, bool both) {
   static const auto seed_tag = tag("Seed-");
   static const auto scalar_tag = tag("HashToScalar-");
   const auto seed = Hashing().field(key).field(as_bytes(seed_tag)).done();
@@ -121,9 +123,8 @@ Composites composites(const Element& key, const std::vector<BytesView>& c,
                         two_bytes(d[i].size()), d[i], as_bytes("Composite")},
                        scalar_tag);
     sums.m = add(sums.m, multiply(factor, c[i]));
-    if (secret == nullptr) sums.z = add(sums.z, multiply(factor, d[i]));
+    if (both) sums.z = add(sums.z, multiply(factor, d[i]));
   }
-  if (secret != nullptr) sums.z = multiply(secret->expose(), sums.m);
   return sums;
 }
 
@@ -206,17 +207,27 @@ Checked<Evaluation> evaluate_blinded(const Scalar& key, const Element& key_publi
     evaluation.elements.push_back(multiply(key.expose(), element));
   }
   const std::vector<BytesView> evaluated(evaluation.elements.begin(), evaluation.elements.end());
-  const auto sums = composites(key_public, blinded, evaluated, &key);
-  const auto t2 = public_key(random), t3 = multiply(random.expose(), sums.m);
+  const auto sums = composites(key_public, blinded, evaluated, false);
+  evaluation.proof = TRY(prove(key, key_public, sums.m, random));
+  return evaluation;
+}
+
+Checked<Proof> prove(const Scalar& key, const Element& key_public, const Element& sum,
+                     const Scalar& random) {
+  // who blinds can work towards it: the factors of M are known after one evaluation
+  if (!valid_element(sum)) return reject(Rejection::malformed);
+  const Composites sums{sum, multiply(key.expose(), sum)};
+  const auto t2 = public_key(random), t3 = multiply(random.expose(), sum);
   const auto c = challenge(key_public, sums, t2, t3);
 
   // s = r - c * k
+  Proof proof;
   Scalar product, s;
   crypto_core_ristretto255_scalar_mul(raw(product.fill()), raw(c), raw(key.expose()));
   crypto_core_ristretto255_scalar_sub(raw(s.fill()), raw(random.expose()), raw(product.expose()));
-  std::ranges::copy(c, evaluation.proof.begin());
-  std::ranges::copy(s.expose(), evaluation.proof.begin() + 32);
-  return evaluation;
+  std::ranges::copy(c, proof.begin());
+  std::ranges::copy(s.expose(), proof.begin() + 32);
+  return proof;
 }
 
 bool verify_proof(const Element& key_public, const std::vector<BytesView>& blinded,
@@ -227,7 +238,7 @@ bool verify_proof(const Element& key_public, const std::vector<BytesView>& blind
   }
   const auto c = proof.first(32), s = proof.last(32);
   if (!valid_scalar(c) || !valid_scalar(s)) return false;
-  const auto sums = composites(key_public, blinded, evaluated, nullptr);
+  const auto sums = composites(key_public, blinded, evaluated, true);
   if (is_identity(sums.m) || is_identity(sums.z)) return false;
 
   Element s_g, c_b, s_m, c_z;

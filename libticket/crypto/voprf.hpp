@@ -42,12 +42,18 @@ struct Evaluation {
   Proof proof;  // that one key was used for all of them
 };
 // BlindEvaluate for 1 to 65535 blinded elements at once, each of 32 bytes. Rejects with
-// malformed what is not valid_element(). `random` is the proof's, never used twice.
+// malformed what is not valid_element(), and elements whose weighed sum is the identity,
+// of which nothing can be proved. `random` is the proof's, never used twice.
 [[nodiscard]] Checked<Evaluation> evaluate_blinded(const Scalar& key, const Element& key_public,
                                                    const std::vector<BytesView>& blinded);
 [[nodiscard]] Checked<Evaluation> evaluate_blinded(const Scalar& key, const Element& key_public,
                                                    const std::vector<BytesView>& blinded,
                                                    const Scalar& random);
+
+// GenerateProof (section 2.2.1) from the weighed sum of the blinded elements on, which is
+// M there. Rejects with malformed a sum that is not valid_element().
+[[nodiscard]] Checked<Proof> prove(const Scalar& key, const Element& key_public, const Element& sum,
+                                   const Scalar& random);
 
 // Finalize's first half: whether the evaluations of these are by that key. False also
 // for elements and scalars that are not valid, and for lists of different lengths.

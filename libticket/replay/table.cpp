@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <stdexcept>
 #include <system_error>
@@ -22,6 +23,10 @@ const char* to_text(TableState state) {
       return "ok";
     case TableState::closed:
       return "closed: its epoch is over";
+    case TableState::early:
+      return "not tended since its epoch began";
+    case TableState::replaced:
+      return "no longer the file of its path: what others spend is not in it";
     case TableState::younger:
       return "younger than its epoch: what was spent before is not in it";
     case TableState::other_boot:
@@ -33,7 +38,7 @@ const char* to_text(TableState state) {
 namespace {
 
 constexpr char magic[8] = {'t', 'k', 't', 's', 'p', 'e', 'n', 't'};
-constexpr std::uint32_t layout_version = 1;
+constexpr std::uint32_t layout_version = 2;
 constexpr std::size_t page = 4096;
 constexpr std::size_t line_places = 8;
 constexpr std::size_t line_size = line_places * 8;
@@ -51,10 +56,11 @@ struct Header {
   EpochId epoch;
   BootId boot;
   std::int64_t opened;
+  std::int64_t opened_boot;
   std::uint64_t lines;
   crypto::Sha256 hash;
 };
-static_assert(sizeof(Header) == 96 && offsetof(Header, closed) == 12);
+static_assert(sizeof(Header) == 104 && offsetof(Header, closed) == 12);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
               std::atomic<std::uint64_t>::is_always_lock_free);
 
@@ -77,6 +83,16 @@ std::optional<BootId> boot_id() {
   if (!bytes || bytes->size() != 16) return std::nullopt;
   return to_array(BytesView(*bytes).first<16>());
 }
+
+// In nanoseconds. Nobody sets it, and it does not stop while the machine sleeps.
+std::int64_t boot_time() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// Neither clock alone makes an epoch begin.
+sys_seconds earlier(Moment now) { return now.steady + std::min(now.apart, seconds(0)); }
 
 [[noreturn]] void fail(const std::string& name) {
   throw std::system_error(errno, std::generic_category(), name);
@@ -123,13 +139,18 @@ void fill(int file, const TableEpoch& epoch, TableSize size, Moment now, const s
   header.epoch = epoch.id;
   header.boot = boot_id().value_or(BootId{});  // zeros: no boot's, so it says unknown
   header.opened = now.latest.time_since_epoch().count();
+  header.opened_boot = boot_time();
   header.lines = lines_for(size);
   header.hash = hash_of(header);
   allocate(file, size_of(header.lines), name);
   if (pwrite(file, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header))) fail(name);
 }
 
-std::string name_of(const std::filesystem::path& path) { return "replay table " + path.string(); }
+constexpr auto in_memory = "replay table in memory";
+
+std::string name_of(const std::filesystem::path& path) {
+  return path.empty() ? in_memory : "replay table " + path.string();
+}
 
 ring::Fd open_existing(const std::filesystem::path& path) {
   return ring::Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
@@ -189,8 +210,11 @@ std::uint64_t fingerprint_of(const Location& location) {
 
 void Unmap::operator()(void* map) const noexcept { munmap(map, size); }
 
-Table::Table(ring::Fd file, const TableEpoch& epoch, const std::string& name)
-    : file_(std::move(file)) {
+Table::Table(ring::Fd file, const TableEpoch& epoch, Moment now, const std::filesystem::path& path)
+    : file_(std::move(file)),
+      path_(path.empty() ? path : std::filesystem::absolute(path)),
+      begins_(epoch.begins) {
+  const auto name = name_of(path);
   Header header{};
   if (pread(file_.get(), &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header))) {
     refuse(name, "not a replay table");
@@ -207,31 +231,29 @@ Table::Table(ring::Fd file, const TableEpoch& epoch, const std::string& name)
   closed_ = &static_cast<Header*>(map)->closed;
   places_ = reinterpret_cast<Place*>(static_cast<std::byte*>(map) + page);
   lines_ = header.lines;
-  // what is decided once: nothing in the file is believed later but its places
-  if (boot_id() != header.boot) {
-    opened_as_ = TableState::other_boot;
-  } else if (sys_seconds(seconds(header.opened)) >= epoch.begins) {
-    opened_as_ = TableState::younger;
-  }
+  // nothing in the file is believed later but its places
+  opened_ = sys_seconds(seconds(header.opened));
+  opened_boot_ = header.opened_boot;
+  if (boot_id() != header.boot) finding_.set(TableState::other_boot);
+  tend(now);
 }
 
 Table Table::open(const std::filesystem::path& path, const TableEpoch& epoch, TableSize size,
                   Moment now, int group) {
   // twice: somebody may remove what somebody else has just made
   for (int i = 0; i < 2; ++i) {
-    if (auto file = open_existing(path)) return Table(std::move(file), epoch, name_of(path));
+    if (auto file = open_existing(path)) return Table(std::move(file), epoch, now, path);
     if (errno != ENOENT) fail(name_of(path));
     make_file(path, epoch, size, now, group);
   }
   auto file = open_existing(path);
   if (!file) fail(name_of(path));
-  return Table(std::move(file), epoch, name_of(path));
+  return Table(std::move(file), epoch, now, path);
 }
 
 namespace {
 
 constexpr auto unshrinkable = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-constexpr auto in_memory = "replay table in memory";
 
 }  // namespace
 
@@ -240,19 +262,57 @@ Table Table::make(const TableEpoch& epoch, TableSize size, Moment now) {
   if (!file) fail(in_memory);
   fill(file.get(), epoch, size, now, in_memory);
   if (fcntl(file.get(), F_ADD_SEALS, unshrinkable) != 0) fail(in_memory);
-  return Table(std::move(file), epoch, in_memory);
+  return Table(std::move(file), epoch, now, {});
 }
 
-Table Table::attach(ring::Fd file, const TableEpoch& epoch) {
+Table Table::attach(ring::Fd file, const TableEpoch& epoch, Moment now) {
   const int seals = fcntl(file.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
     refuse(in_memory, "not sealed against shortening");
   }
-  return Table(std::move(file), epoch, in_memory);
+  return Table(std::move(file), epoch, now, {});
+}
+
+void Table::Finding::set(TableState state) noexcept {
+  auto found = get();
+  while ((found == TableState::early || (found == TableState::ok && state != TableState::early)) &&
+         !state_.compare_exchange_weak(found, state, std::memory_order_relaxed)) {
+  }
+}
+
+// Whether who opens the path gets this table. Memory has no path, and stays.
+bool Table::in_place() const noexcept {
+  if (path_.empty()) return true;
+  struct stat mine {
+  }, theirs{};
+  return fstat(file_.get(), &mine) == 0 && mine.st_nlink > 0 &&
+         lstat(path_.c_str(), &theirs) == 0 && mine.st_dev == theirs.st_dev &&
+         mine.st_ino == theirs.st_ino;
+}
+
+// By what the clocks said then, and by what they say now less the time that is gone: then
+// they may have been behind. Rounded so that it is rather too late than too early.
+bool Table::made_in_time(Moment now) const noexcept {
+  std::int64_t gone = 0;
+  if (__builtin_sub_overflow(boot_time(), opened_boot_, &gone)) return false;
+  const auto opened = now.latest - std::chrono::floor<seconds>(std::chrono::nanoseconds(gone));
+  return std::max(opened_, opened) < begins_;
+}
+
+TableState Table::tend(Moment now) noexcept {
+  if (!made_in_time(now)) {
+    finding_.set(TableState::younger);
+  } else if (!in_place()) {
+    finding_.set(TableState::replaced);
+  } else if (path_.empty() || earlier(now) >= begins_) {
+    finding_.set(TableState::ok);
+  }
+  return state();
 }
 
 TableState Table::state() const noexcept {
-  if (opened_as_ != TableState::ok) return opened_as_;
+  const auto found = finding_.get();
+  if (found != TableState::ok) return found;
   return closed_->load(std::memory_order_relaxed) == 0 ? TableState::ok : TableState::closed;
 }
 

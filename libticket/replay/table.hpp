@@ -26,7 +26,7 @@ using EpochId = ByteArray<16>;
 // The epoch that a table is for.
 struct TableEpoch {
   EpochId id{};
-  sys_seconds begins;  // nothing was spent in it before
+  sys_seconds begins;  // nothing was spent in it before: RedeemerEpoch's `begins`
 };
 
 // How a table is made. Its size stands for the epoch's length: what does not fit is
@@ -39,7 +39,9 @@ struct TableSize {
 enum class TableState {
   ok,
   closed,      // its epoch is over
+  early,       // of a file, and not tended since its epoch began
   younger,     // made after its epoch began: what was spent before is not in it
+  replaced,    // its file is no longer there: others may spend in another one
   other_boot,  // of before a restart: what was spent last may not have been kept
 };
 const char* to_text(TableState state);
@@ -50,7 +52,8 @@ struct Unmap {
 };
 
 // One process's view of a table. Shared between threads, and by fork: a child goes on
-// with its parent's.
+// with its parent's. A table with a file wants tend() about once a second; nothing is
+// fresh in it until it was tended after its epoch began.
 class Table final : public Index {
  public:
   // Opens the file at `path`, or makes it (mode 0660, `group` -1 = as it comes), whole or
@@ -66,9 +69,14 @@ class Table final : public Index {
   static Table make(const TableEpoch& epoch, TableSize size, Moment now);
   // The table that somebody handed on. Throws std::runtime_error for memory that is not
   // sealed against shortening, for what is no table, and for another epoch's.
-  static Table attach(ring::Fd file, const TableEpoch& epoch);
+  static Table attach(ring::Fd file, const TableEpoch& epoch, Moment now);
 
   TableState state() const noexcept;
+
+  // Looks whether the table is still the one that others open (its path may have been
+  // removed or given to another file), and whether it was made in time, by what time it is
+  // now. What it finds wrong stays so for this process. Two system calls; gives state().
+  TableState tend(Moment now) noexcept;
 
   // replay without unknown: whether it is certain that this was spent. For refusing a
   // replay before anything costly is done; `false` promises nothing.
@@ -88,17 +96,40 @@ class Table final : public Index {
  private:
   using Place = std::atomic<std::uint64_t>;
 
-  Table(ring::Fd file, const TableEpoch& epoch, const std::string& name);
+  // The state as this process found it. It moves with its table, which nobody shares yet.
+  class Finding {
+   public:
+    Finding() = default;
+    Finding(Finding&& other) noexcept : state_(other.get()) {}
+    Finding& operator=(Finding&& other) noexcept {
+      state_ = other.get();
+      return *this;
+    }
+    TableState get() const noexcept { return state_.load(std::memory_order_relaxed); }
+    // From early to ok to what is wrong, and never back.
+    void set(TableState state) noexcept;
+
+   private:
+    std::atomic<TableState> state_{TableState::early};
+  };
+
+  // `path` is empty for memory.
+  Table(ring::Fd file, const TableEpoch& epoch, Moment now, const std::filesystem::path& path);
+  bool in_place() const noexcept;
+  bool made_in_time(Moment now) const noexcept;
   // Walks from the location's line: calls `on(place, value)` until it gives a verdict.
   template <class On>
   Verdict walk(const Location& location, On on) const noexcept;
 
   ring::Fd file_;
+  std::filesystem::path path_;
+  sys_seconds begins_, opened_;
+  std::int64_t opened_boot_ = 0;  // boot time, in nanoseconds
   std::unique_ptr<void, Unmap> map_;
   std::atomic<std::uint32_t>* closed_ = nullptr;
   Place* places_ = nullptr;
   std::uint64_t lines_ = 0;
-  TableState opened_as_ = TableState::ok;
+  Finding finding_;
 };
 
 }  // namespace ticket::replay

@@ -13,8 +13,6 @@ voprf::Scalar scalar(const SecretBytes& bytes) {
   return voprf::Scalar::copy_of(bytes.expose().first<32>());
 }
 
-SecretBytes random_blind() { return SecretBytes::copy_of(voprf::random_scalar().expose()); }
-
 Bytes whole(const TokenInput& input, BytesView authenticator) {
   Bytes token(input.begin(), input.end());
   token.insert(token.end(), authenticator.begin(), authenticator.end());
@@ -28,12 +26,18 @@ Checked<Withdrawal> Withdrawal::begin(BytesView challenge, const TokenKey& key,
   if (count == 0 || count > (form == Form::batch ? wire::max_token_batch : 1)) {
     return reject(Rejection::malformed);
   }
+  return begin(challenge, key, types, form, draw(key.type, count));
+}
+
+std::vector<Withdrawal::Drawn> Withdrawal::draw(TokenType type, std::size_t count) {
   std::vector<Drawn> drawn(count);
   for (auto& one : drawn) {
     randombytes_buf(one.nonce.data(), one.nonce.size());
-    if (key.type == TokenType::ristretto) one.factor = random_blind();
+    if (type == TokenType::ristretto) {
+      one.factor = SecretBytes::copy_of(voprf::random_scalar().expose());
+    }
   }
-  return begin(challenge, key, types, form, drawn);
+  return drawn;
 }
 
 Checked<Withdrawal> Withdrawal::begin(BytesView challenge, const TokenKey& key,

@@ -25,13 +25,16 @@ class Withdrawal {
   // answer is not by that key.
   [[nodiscard]] Checked<std::vector<Bytes>> finish(BytesView response) const;
 
-  // With everything drawn by the caller: for the RFC's test vectors. Of blind RSA:
-  // salt 48 and blinding factor; of ristretto: the blind alone.
+  // What is drawn for one token. Of blind RSA: salt 48 and blinding factor, both empty
+  // where they are left to be drawn while blinding; of ristretto: the blind alone.
   struct Drawn {
     Nonce nonce;
     Bytes salt;
     SecretBytes factor;
   };
+  // As begin() draws it.
+  static std::vector<Drawn> draw(TokenType type, std::size_t count);
+  // With everything drawn by the caller: for the RFC's test vectors.
   [[nodiscard]] static Checked<Withdrawal> begin(BytesView challenge, const TokenKey& key,
                                                  const TokenTypes& types, Form form,
                                                  const std::vector<Drawn>& drawn);

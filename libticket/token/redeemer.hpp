@@ -7,11 +7,13 @@
 // look() and verify() say nothing about that: a token that passes both may be a replay.
 #pragma once
 
+#include <optional>
 #include <variant>
 
 #include "base/clock.hpp"
 #include "crypto/hmac.hpp"
 #include "crypto/voprf.hpp"
+#include "token/challenge.hpp"
 #include "token/token_key.hpp"
 
 namespace ticket::token {
@@ -43,11 +45,28 @@ class RedeemerKey {
 // What is accepted for one epoch of token keys.
 struct RedeemerEpoch {
   ByteArray<16> id{};
+  sys_seconds begins;         // before, its tokens are early; its table's `begins` is this one
   sys_seconds redeems_until;  // from then on its tokens are expired
   std::vector<RedeemerKey> keys;
-  std::vector<Digest> challenges;  // SHA-256 of each TokenChallenge that was sent for it
+  std::vector<Bytes> challenges;  // each TokenChallenge that was sent for it, as it was sent
   crypto::HmacSha256 location_key;
 };
+
+// Why a token is not taken: a Rejection, or that its epoch has yet to begin.
+class Refusal {
+ public:
+  Refusal(Rejection why) : rejection_(why) {}
+  static Refusal early() { return Refusal(); }
+
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+  friend const char* to_text(const Refusal& refusal);
+
+ private:
+  Refusal() = default;
+
+  std::optional<Rejection> rejection_;  // nullopt: early
+};
+const char* to_text(const Refusal& refusal);
 
 // A token that belongs here, and is not verified yet. Views into the token's bytes and
 // the redeemer.
@@ -61,15 +80,20 @@ struct Prospect {
 // Immutable: new keys are a new redeemer. Shared between threads.
 class Redeemer {
  public:
-  // Throws std::invalid_argument when two epochs have a challenge in common: a token
-  // would have two locations, and could be spent at both.
+  // Throws std::invalid_argument when two epochs have a challenge in common (a token
+  // would have two locations, and could be spent at both), for what is no challenge, and
+  // for an epoch that ends before it begins.
   Redeemer(TokenTypes types, std::vector<RedeemerEpoch> epochs);
   Redeemer(const Redeemer&) = delete;
   Redeemer& operator=(const Redeemer&) = delete;
 
-  // Rejects with unsupported or malformed; audience (no challenge of ours); expired;
-  // unknown_key (not one of that epoch).
-  [[nodiscard]] Checked<Prospect> look(BytesView token, Moment now) const;
+  // `origin` is who is asked: one of the names that the token's challenge gives, byte by
+  // byte, or any where it gives none. Refuses with unsupported or malformed; audience (no
+  // challenge of ours, one for another origin, or for another type of token); early and
+  // expired, by the earlier and the later of both clocks; unknown_key (not one of that
+  // epoch).
+  [[nodiscard]] tl::expected<Prospect, Refusal> look(BytesView token, std::string_view origin,
+                                                     Moment now) const;
   // Rejects with forged.
   [[nodiscard]] static Checked<bool> verify(const Prospect& prospect);
 
@@ -78,8 +102,12 @@ class Redeemer {
  private:
   struct Audience {
     Digest digest;
+    Challenge challenge;
     const RedeemerEpoch* epoch;
+
+    bool takes(TokenType type, std::string_view origin) const;
   };
+  const Audience* find(BytesView digest) const;
 
   TokenTypes types_;
   std::vector<RedeemerEpoch> epochs_;

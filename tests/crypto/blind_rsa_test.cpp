@@ -157,6 +157,22 @@ TEST_SUITE("blind RSA") {
     CHECK_FALSE(key.verify(as_bytes(message), longer));
   }
 
+  TEST_CASE("a signature is as long as the modulus: without its leading zero it is none") {
+    Bytes signature;
+    std::string message;
+    for (int i = 0; i < 10'000 && (signature.empty() || signature[0] != std::byte{0}); ++i) {
+      message = "message " + std::to_string(i);
+      signature = signature_over(as_bytes(message));
+    }
+    REQUIRE(signature[0] == std::byte{0});
+    const auto& key = issuer().public_key();
+    CHECK(key.verify(as_bytes(message), signature));
+    CHECK_FALSE(key.verify(as_bytes(message), BytesView(signature).subspan(1)));
+    auto longer = signature;
+    longer.insert(longer.begin(), std::byte{0});
+    CHECK_FALSE(key.verify(as_bytes(message), longer));
+  }
+
   TEST_CASE("a signature whose salt is not 48 bytes is none") {
     // made by OpenSSL with the private key itself
     const std::string message = "the message";

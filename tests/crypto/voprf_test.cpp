@@ -243,6 +243,13 @@ TEST_SUITE("voprf") {
     CHECK(evaluate_blinded(round.key, round.key_public, {}).error() == Rejection::malformed);
   }
 
+  TEST_CASE("elements that sum up to the identity are malformed, and no failure") {
+    const Round round;
+    CHECK(prove(round.key, round.key_public, Element{}, random_scalar()).error() ==
+          Rejection::malformed);
+    CHECK(prove(round.key, round.key_public, round.blinded[0], random_scalar()).has_value());
+  }
+
   TEST_CASE("the output says nothing of the blind, and everything of key and input") {
     const Round round(1);
     const auto output = evaluate(round.key, as_bytes("input"));

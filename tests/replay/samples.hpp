@@ -4,8 +4,10 @@
 #include <sodium.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "replay/table.hpp"
+#include "support/process.hpp"
 
 namespace samples {
 
@@ -24,6 +26,26 @@ inline Location location(std::uint64_t number) {
   std::memcpy(seed, &number, sizeof number);
   randombytes_buf_deterministic(out.data(), out.size(), seed);
   return out;
+}
+
+// Changes bytes of the header, as a file of another time or boot would have them, and
+// puts its hash right, so that only what was changed is found.
+inline void edit_header(const std::filesystem::path& path, std::size_t at, BytesView with) {
+  auto text = support::read_text(path);
+  std::memcpy(text.data() + at, with.data(), with.size());
+  const auto fixed = text.substr(0, 12) + text.substr(16, 56);
+  crypto_hash_sha256(reinterpret_cast<unsigned char*>(text.data()) + 72,
+                     reinterpret_cast<const unsigned char*>(fixed.data()), fixed.size());
+  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out).write(text.data(), 104);
+}
+
+// As if the file had been made that long ago.
+inline void age(const std::filesystem::path& path, seconds by) {
+  const auto text = support::read_text(path);
+  std::int64_t boot_time = 0;
+  std::memcpy(&boot_time, text.data() + 56, sizeof boot_time);
+  boot_time -= std::chrono::nanoseconds(by).count();
+  edit_header(path, 56, std::as_bytes(std::span(&boot_time, 1)));
 }
 
 }  // namespace samples

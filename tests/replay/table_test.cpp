@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-
 #include "samples.hpp"
 #include "support/process.hpp"
 
@@ -15,7 +13,9 @@ namespace ticket::replay {
 
 namespace {
 
+using samples::age;
 using samples::before;
+using samples::edit_header;
 using samples::epoch;
 using samples::location;
 using samples::me;
@@ -36,15 +36,13 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// Changes bytes of the header, as a file of another time or boot would have them, and
-// puts its hash right, so that only what was changed is found.
-void edit_header(const std::filesystem::path& path, std::size_t at, BytesView with) {
-  auto text = support::read_text(path);
-  std::memcpy(text.data() + at, with.data(), with.size());
-  const auto fixed = text.substr(0, 12) + text.substr(16, 48);
-  crypto_hash_sha256(reinterpret_cast<unsigned char*>(text.data()) + 64,
-                     reinterpret_cast<const unsigned char*>(fixed.data()), fixed.size());
-  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out).write(text.data(), 96);
+// A file that was made in time, a minute before its epoch began, which it has.
+Table opened(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) {
+    { const auto made = Table::open(path, epoch, small, before); }
+    age(path, seconds(60));
+  }
+  return Table::open(path, epoch, small, noon);
 }
 
 }  // namespace
@@ -130,8 +128,7 @@ TEST_SUITE("replay table") {
 
   TEST_CASE("closed, it is unknown to everybody who has it") {
     const support::TempFolder folder;
-    auto table = Table::open(folder / "t", epoch, small, before);
-    auto other = Table::open(folder / "t", epoch, small, before);
+    auto table = opened(folder / "t"), other = opened(folder / "t");
     CHECK(table.claim(location(1), me) == Verdict::fresh);
 
     table.close();
@@ -140,7 +137,7 @@ TEST_SUITE("replay table") {
     CHECK(other.claim(location(1), me) == Verdict::unknown);
     CHECK(other.claim(location(2), me) == Verdict::unknown);
     CHECK_FALSE(other.holds(location(1)));
-    CHECK(Table::open(folder / "t", epoch, small, before).state() == TableState::closed);
+    CHECK(opened(folder / "t").state() == TableState::closed);
   }
 }
 
@@ -148,13 +145,12 @@ TEST_SUITE("replay table file") {
   TEST_CASE("the file is one table for all who open it, and survives them") {
     const support::TempFolder folder;
     {
-      auto a = Table::open(folder / "t", epoch, small, before);
-      auto b = Table::open(folder / "t", epoch, small, noon + seconds(60));
+      auto a = opened(folder / "t"), b = opened(folder / "t");
       CHECK(b.state() == TableState::ok);  // it was made in time
       CHECK(a.claim(location(1), me) == Verdict::fresh);
       CHECK(b.claim(location(1), me) == Verdict::replay);
     }
-    auto again = Table::open(folder / "t", epoch, small, noon + seconds(120));
+    auto again = opened(folder / "t");
     CHECK(again.claim(location(1), me) == Verdict::replay);
     CHECK(again.claim(location(2), me) == Verdict::fresh);
     struct stat status {};
@@ -162,9 +158,57 @@ TEST_SUITE("replay table file") {
     CHECK((status.st_mode & 07777) == 0660);
   }
 
-  TEST_CASE("a file made anew after its epoch began is younger, beside the old one too") {
+  TEST_CASE("nothing is fresh in a file until it was tended after its epoch began") {
     const support::TempFolder folder;
-    auto old = Table::open(folder / "t", epoch, small, before);
+    { const auto made = Table::open(folder / "t", epoch, small, before); }
+    age(folder / "t", seconds(60));
+    auto table = Table::open(folder / "t", epoch, small, noon - seconds(1));
+    CHECK(table.state() == TableState::early);
+    CHECK(table.claim(location(1), me) == Verdict::unknown);
+    // neither clock alone makes it begin
+    CHECK(table.tend(Moment(noon, noon - seconds(1))) == TableState::early);
+    CHECK(table.tend(Moment(noon - seconds(1), noon)) == TableState::early);
+    CHECK(table.tend(noon) == TableState::ok);
+    CHECK(table.claim(location(1), me) == Verdict::fresh);
+    CHECK(table.tend(before) == TableState::ok);
+  }
+
+  TEST_CASE("a file that goes before its epoch begins leaves one table that lets pass, not two") {
+    const support::TempFolder folder;
+    const auto path = folder / "t";
+    { const auto made = Table::open(path, epoch, small, before); }
+    age(path, seconds(60));
+    auto old = Table::open(path, epoch, small, before);
+    SUBCASE("removed") {
+      std::filesystem::remove(path);
+      CHECK(old.tend(before) == TableState::replaced);
+    }
+    SUBCASE("removed and made anew") {
+      std::filesystem::remove(path);
+      { const auto made_anew = Table::open(path, epoch, small, before); }
+    }
+    SUBCASE("moved away") { std::filesystem::rename(path, folder / "old"); }
+    SUBCASE("covered by another, while a link keeps it") {
+      std::filesystem::create_hard_link(path, folder / "link");
+      { const auto other = Table::open(folder / "other", epoch, small, before); }
+      std::filesystem::rename(folder / "other", path);
+    }
+    { const auto made_anew = Table::open(path, epoch, small, before); }
+    age(path, seconds(60));
+
+    CHECK(old.claim(location(1), me) == Verdict::unknown);
+    CHECK(old.tend(noon) == TableState::replaced);
+    CHECK(old.claim(location(1), me) == Verdict::unknown);
+    CHECK_FALSE(old.holds(location(1)));
+    CHECK(old.tend(noon + seconds(1)) == TableState::replaced);
+    auto fresh = Table::open(path, epoch, small, noon);
+    CHECK(fresh.state() == TableState::ok);
+    CHECK(fresh.claim(location(1), me) == Verdict::fresh);
+  }
+
+  TEST_CASE("a file made anew after its epoch began is younger, and the old one is left") {
+    const support::TempFolder folder;
+    auto old = opened(folder / "t");
     CHECK(old.claim(location(1), me) == Verdict::fresh);
     std::filesystem::remove(folder / "t");
 
@@ -173,11 +217,39 @@ TEST_SUITE("replay table file") {
     CHECK(made_anew.state() == TableState::younger);
     CHECK(made_anew.claim(location(1), me) == Verdict::unknown);
     CHECK(old.claim(location(1), me) == Verdict::replay);
+    CHECK(old.tend(noon + seconds(1)) == TableState::replaced);
+    CHECK(old.claim(location(2), me) == Verdict::unknown);
+  }
+
+  TEST_CASE("a clock that was behind when the table was made does not make it old enough") {
+    // made at two minutes past noon, by a clock that said a minute to noon
+    const support::TempFolder folder;
+    auto maker = Table::open(folder / "t", epoch, small, before);
+    age(folder / "t", seconds(60));
+
+    auto opener = Table::open(folder / "t", epoch, small, noon + seconds(180));
+
+    CHECK(opener.state() == TableState::younger);
+    CHECK(opener.claim(location(1), me) == Verdict::unknown);
+    CHECK(maker.tend(noon + seconds(180)) == TableState::younger);
+    CHECK(maker.tend(noon) == TableState::younger);  // whatever the clock says next
+    CHECK(maker.claim(location(1), me) == Verdict::unknown);
+
+    auto memory = Table::make(epoch, small, before);
+    CHECK(memory.state() == TableState::ok);
+    const auto attached = [&](Moment now) {
+      return Table::attach(ring::Fd(dup(memory.file().get())), epoch, now).state();
+    };
+    CHECK(attached(before) == TableState::ok);
+    CHECK(attached(noon) == TableState::younger);
+    CHECK(attached(Moment(before.steady, noon)) == TableState::younger);
+    CHECK(memory.tend(noon) == TableState::younger);
+    CHECK(memory.claim(location(1), me) == Verdict::unknown);
   }
 
   TEST_CASE("a file of another boot knows nothing") {
     const support::TempFolder folder;
-    auto table = Table::open(folder / "t", epoch, small, before);
+    auto table = opened(folder / "t");
     CHECK(table.claim(location(1), me) == Verdict::fresh);
     edit_header(folder / "t", 32, Bytes(16, std::byte{9}));
 
@@ -190,7 +262,7 @@ TEST_SUITE("replay table file") {
 
   TEST_CASE("another epoch's file is refused and left as it is") {
     const support::TempFolder folder;
-    auto table = Table::open(folder / "t", epoch, small, before);
+    auto table = opened(folder / "t");
     CHECK(table.claim(location(1), me) == Verdict::fresh);
     const TableEpoch other{EpochId{std::byte{2}}, noon};
     CHECK(has(refusal(folder / "t", other), "of another epoch"));
@@ -201,7 +273,7 @@ TEST_SUITE("replay table file") {
     const support::TempFolder folder;
     { const auto table = Table::open(folder / "t", epoch, small, before); }
     const auto whole = support::read_text(folder / "t");
-    for (std::size_t at = 0; at < 96; ++at) {
+    for (std::size_t at = 0; at < 104; ++at) {
       if (at >= 12 && at < 16) continue;  // whether it is closed
       for (const char change : {'\x01', '\x80'}) {
         CAPTURE(at);
@@ -222,7 +294,7 @@ TEST_SUITE("replay table file") {
     { const auto table = Table::open(folder / "t", epoch, small, before); }
     for (const std::uint64_t lines :
          {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 58, ~std::uint64_t{0}}) {
-      edit_header(folder / "t", 56, std::as_bytes(std::span(&lines, 1)));
+      edit_header(folder / "t", 64, std::as_bytes(std::span(&lines, 1)));
       CHECK(refusal(folder / "t") != "opened");
     }
   }
@@ -231,12 +303,12 @@ TEST_SUITE("replay table file") {
     const support::TempFolder folder;
     { const auto table = Table::open(folder / "t", epoch, small, before); }
     const auto whole = support::read_text(folder / "t");
-    for (const std::size_t size :
-         {std::size_t{0}, std::size_t{95}, std::size_t{96}, std::size_t{4096}, whole.size() - 1}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{103}, std::size_t{104},
+                                   std::size_t{4096}, whole.size() - 1}) {
       CAPTURE(size);
       support::write_text(folder / "t", whole.substr(0, size));
       const auto why = refusal(folder / "t");
-      CHECK(has(why, size < 96 ? "not a replay table" : "truncated"));
+      CHECK(has(why, size < 104 ? "not a replay table" : "truncated"));
       CHECK(support::read_text(folder / "t").size() == size);
     }
     support::write_text(folder / "t", whole + "x");
@@ -263,7 +335,7 @@ TEST_SUITE("replay table in sealed memory") {
     CHECK(ftruncate(table.file().get(), 4096) != 0);
     CHECK(ftruncate(table.file().get(), 1 << 30) != 0);
 
-    auto other = Table::attach(ring::Fd(dup(table.file().get())), epoch);
+    auto other = Table::attach(ring::Fd(dup(table.file().get())), epoch, before);
 
     CHECK(table.claim(location(1), me) == Verdict::fresh);
     CHECK(other.claim(location(1), me) == Verdict::replay);
@@ -272,13 +344,14 @@ TEST_SUITE("replay table in sealed memory") {
   TEST_CASE("memory that could be shortened is refused") {
     const support::TempFolder folder;
     const auto named = Table::open(folder / "t", epoch, small, before);
-    CHECK_THROWS_AS(Table::attach(ring::Fd(dup(named.file().get())), epoch), std::runtime_error);
-    CHECK_THROWS_AS(Table::attach(ring::Fd(memfd_create("x", MFD_ALLOW_SEALING)), epoch),
+    CHECK_THROWS_AS(Table::attach(ring::Fd(dup(named.file().get())), epoch, before),
                     std::runtime_error);
-    CHECK_THROWS_AS(Table::attach(ring::Fd(), epoch), std::runtime_error);
+    CHECK_THROWS_AS(Table::attach(ring::Fd(memfd_create("x", MFD_ALLOW_SEALING)), epoch, before),
+                    std::runtime_error);
+    CHECK_THROWS_AS(Table::attach(ring::Fd(), epoch, before), std::runtime_error);
     const int empty = memfd_create("x", MFD_ALLOW_SEALING);
     REQUIRE(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK) == 0);
-    CHECK_THROWS_AS(Table::attach(ring::Fd(empty), epoch), std::runtime_error);
+    CHECK_THROWS_AS(Table::attach(ring::Fd(empty), epoch, before), std::runtime_error);
   }
 }
 

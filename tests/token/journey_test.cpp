@@ -60,8 +60,9 @@ void check_issuance(std::string_view pem, std::string_view token_key,
   CHECK(RedeemerKey::blind_rsa(key)->verify(*token));
 }
 
-std::string verdict(const Redeemer& redeemer, BytesView token, Moment now = noon) {
-  const auto prospect = redeemer.look(token, now);
+std::string verdict(const Redeemer& redeemer, BytesView token, Moment now = noon,
+                    std::string_view origin = samples::origin) {
+  const auto prospect = redeemer.look(token, origin, now);
   if (!prospect) return to_text(prospect.error());
   const auto verified = Redeemer::verify(*prospect);
   return verified ? "ok" : to_text(verified.error());
@@ -111,7 +112,7 @@ TEST_SUITE("token journey") {
     std::set<Location> locations;
     for (const auto& token : batch) {
       CHECK(verdict(redeemer, token) == "ok");
-      locations.insert(redeemer.look(token, noon)->location);
+      locations.insert(redeemer.look(token, samples::origin, noon)->location);
     }
     CHECK(locations.size() == 32);
   }
@@ -146,36 +147,31 @@ TEST_SUITE("token journey") {
     }
   }
 
-  TEST_CASE("an issuer's view fits every token equally: any blinding leads to any token") {
-    // For a ristretto request and any input there is a blind that makes that request of it:
-    // here the request of one token is shown to be possible for another, by its key's holder.
-    const auto& issuer = samples::issuer_key(TokenType::blind_rsa);
-    const auto challenge = samples::challenge(TokenType::blind_rsa);
-    const auto withdrawal = Withdrawal::begin(challenge, issuer.public_key(), both);
-    const auto response = samples::issuer().answer(withdrawal->request(), Form::single);
-    const auto mine = withdrawal->finish(*response)->front();
-    const auto other = samples::tokens(TokenType::blind_rsa, challenge).front();
+  TEST_CASE("what hides a token from its issuer is drawn for it alone") {
+    constexpr std::size_t batch = 32;
+    std::set<std::string> nonces, factors;
+    for (int i = 0; i < 4; ++i) {
+      for (const auto& drawn : Withdrawal::draw(TokenType::ristretto, batch)) {
+        CHECK(crypto::voprf::valid_scalar(drawn.factor.expose()));
+        nonces.insert(hex(drawn.nonce)), factors.insert(hex(drawn.factor.expose()));
+      }
+    }
+    CHECK(nonces.size() == 4 * batch);
+    CHECK(factors.size() == 4 * batch);
+  }
 
-    // (request / other token's signature^e) ^ d = response / other signature: a factor that
-    // links both exists whichever token it was
-    for (const auto& token : {mine, other}) {
-      const auto authenticator = parse_token(token, both)->authenticator;
-      const auto rsa = load_rsa(issuer.public_key());
-      auto* context = BN_CTX_new();
-      const auto number = [](BytesView bytes) {
-        return BN_bin2bn(raw(bytes), static_cast<int>(bytes.size()), nullptr);
-      };
-      auto *n = number(rsa->modulus()), *e = number(rsa->exponent()), *s = number(authenticator);
-      auto* blind_signature = number(*response);
-      auto* request = number(BytesView(withdrawal->request()).subspan(3));
-      auto *factor = BN_mod_inverse(nullptr, s, n, context), *product = BN_new(), *m = BN_new();
-      BN_mod_mul(factor, factor, blind_signature, n, context);  // r = s' / s
-      BN_mod_exp(m, s, e, n, context);                          // the encoded message
-      BN_mod_exp(product, factor, e, n, context);
-      BN_mod_mul(product, product, m, n, context);  // m * r^e
-      CHECK(BN_cmp(product, request) == 0);
-      for (auto* value : {n, e, s, blind_signature, request, factor, product, m}) BN_free(value);
-      BN_CTX_free(context);
+  TEST_CASE("what a client sends is not its input's element, which an issuer could look for") {
+    const auto type = TokenType::ristretto;
+    const auto withdrawal = Withdrawal::begin(
+        samples::challenge(type), samples::issuer_key(type).public_key(), both, Form::batch, 8);
+    const auto response = samples::issuer().answer(withdrawal->request(), Form::batch);
+    const auto request = *parse_request(withdrawal->request(), Form::batch, both);
+    const auto tokens = *withdrawal->finish(*response);
+    ByteArray<32> one{std::byte{1}};
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const auto input = parse_token(tokens[i], both)->input;
+      const auto bare = crypto::voprf::blind(input, crypto::voprf::Scalar::copy_of(one));
+      CHECK(hex(*bare) != hex(request.blinded[i]));
     }
   }
 
@@ -217,17 +213,130 @@ TEST_SUITE("token journey") {
                                   samples::challenge(TokenType::ristretto))[0]) == "audience");
   }
 
+  TEST_CASE("an epoch that has not begun, by either clock, takes nothing: nothing is spent in it") {
+    const Redeemer redeemer(both, samples::one(samples::epoch()));
+    const auto early = noon - seconds(1);
+    for (const auto type : types) {
+      const auto token = samples::tokens(type, samples::challenge(type)).front();
+      CHECK(verdict(redeemer, token, early) == "early");
+      CHECK(verdict(redeemer, token, Moment(early, noon)) == "early");
+      CHECK(verdict(redeemer, token, Moment(noon, early)) == "early");
+      CHECK(verdict(redeemer, token, noon) == "ok");
+      CHECK(redeemer.look(token, samples::origin, early).error() == Refusal::early());
+    }
+    auto backwards = samples::epoch();
+    backwards.begins = backwards.redeems_until;
+    CHECK_THROWS_AS(Redeemer(both, samples::one(std::move(backwards))), std::invalid_argument);
+  }
+
+  TEST_CASE("a token for one origin is none at another that the same redeemer serves") {
+    const auto type = TokenType::ristretto;
+    const auto one = samples::challenge(type, "a.example"),
+               two = samples::challenge(type, "b.example");
+    const auto shared = samples::challenge(type, "a.example,b.example");
+    const auto any = samples::challenge(type, ""), comma = samples::challenge(type, ",");
+    auto epoch = samples::epoch();
+    epoch.challenges = {one, two, shared, any, comma};
+    const Redeemer redeemer(both, samples::one(std::move(epoch)));
+    const struct {
+      const Bytes& challenge;
+      const char *at_a, *at_b, *at_c;
+    } cases[] = {{one, "ok", "audience", "audience"},
+                 {two, "audience", "ok", "audience"},
+                 {shared, "ok", "ok", "audience"},
+                 {any, "ok", "ok", "ok"},
+                 {comma, "audience", "audience", "audience"}};
+    for (const auto& c : cases) {
+      const auto token = samples::tokens(type, c.challenge).front();
+      CHECK(verdict(redeemer, token, noon, "a.example") == c.at_a);
+      CHECK(verdict(redeemer, token, noon, "b.example") == c.at_b);
+      CHECK(verdict(redeemer, token, noon, "c.example") == c.at_c);
+      CHECK(verdict(redeemer, token, noon, "") == (&c.challenge == &any ? "ok" : "audience"));
+    }
+  }
+
+  TEST_CASE("a token of one type is none for a challenge that asks for the other") {
+    // a genuine token, over the digest of a challenge for blind RSA: no client of ours makes it
+    const auto& key = samples::issuer_key(TokenType::ristretto);
+    const Redeemer redeemer(both, samples::one(samples::epoch()));
+    for (const auto asked : types) {
+      const auto input =
+          token_input(TokenTypes::ristretto_draft_code, Nonce{},
+                      crypto::sha256(samples::challenge(asked)), key.public_key().id);
+      const auto scalar = crypto::voprf::Scalar::copy_of(key.secret().expose().first<32>());
+      const auto output = crypto::voprf::evaluate(scalar, input);
+      Bytes token(input.begin(), input.end());
+      token.insert(token.end(), output->begin(), output->end());
+      REQUIRE(samples::redeemer_key(key).verify(*parse_token(token, both)));
+      CHECK(verdict(redeemer, token) == (asked == TokenType::ristretto ? "ok" : "audience"));
+    }
+  }
+
+  TEST_CASE("two epochs that overlap, each with its own keys, challenges and locations") {
+    const auto later = noon + seconds(1800);
+    for (const auto type : types) {
+      const IssuerKey& first_key = samples::issuer_key(type);
+      const auto second_key = IssuerKey::generate(type);
+      const auto first = samples::challenge(type);
+      const auto second = *write_challenge(
+          {type, "issuer.example", ByteArray<32>{std::byte{2}}, samples::origin}, both);
+      std::vector<RedeemerEpoch> epochs;
+      epochs.push_back({{std::byte{1}},
+                        noon,
+                        noon + seconds(3600),
+                        {},
+                        {first},
+                        crypto::HmacSha256(as_bytes("location key 1"))});
+      epochs.push_back({{std::byte{2}},
+                        later,
+                        later + seconds(3600),
+                        {},
+                        {second},
+                        crypto::HmacSha256(as_bytes("location key 2"))});
+      epochs[0].keys.push_back(samples::redeemer_key(first_key));
+      epochs[1].keys.push_back(samples::redeemer_key(second_key));
+      const Redeemer redeemer(both, std::move(epochs));
+
+      const struct {
+        const IssuerKey& key;
+        const Bytes& challenge;
+        const char *before, *at_noon, *while_both, *first_over, *both_over;
+      } cases[] = {
+          {first_key, first, "early", "ok", "ok", "expired", "expired"},
+          {second_key, second, "early", "early", "ok", "ok", "expired"},
+          {first_key, second, "early", "early", "unknown_key", "unknown_key", "expired"},
+          {second_key, first, "early", "unknown_key", "unknown_key", "expired", "expired"},
+      };
+      for (const auto& c : cases) {
+        const auto token = samples::token_by(c.key, c.challenge);
+        CHECK(verdict(redeemer, token, noon - seconds(1)) == c.before);
+        CHECK(verdict(redeemer, token, noon) == c.at_noon);
+        CHECK(verdict(redeemer, token, later) == c.while_both);
+        CHECK(verdict(redeemer, token, noon + seconds(3600)) == c.first_over);
+        CHECK(verdict(redeemer, token, later + seconds(3600)) == c.both_over);
+        const auto prospect = redeemer.look(token, samples::origin, later);
+        if (!prospect) continue;
+        const bool is_first = &c.challenge == &first;
+        CHECK(prospect->epoch == &redeemer.epochs()[is_first ? 0 : 1]);
+        Location expected;
+        crypto::HmacSha256(as_bytes(is_first ? "location key 1" : "location key 2"))
+            .tag(BytesView(token).first(98), expected);
+        CHECK(prospect->location == expected);
+      }
+    }
+  }
+
   TEST_CASE("a location depends on the first 98 bytes and on the epoch's key alone") {
     const auto challenge = samples::challenge(TokenType::blind_rsa);
     const auto token = samples::tokens(TokenType::blind_rsa, challenge).front();
     const Redeemer redeemer(both, samples::one(samples::epoch()));
     const Redeemer other(both, samples::one(samples::epoch("another key")));
-    const auto location = redeemer.look(token, noon)->location;
+    const auto location = redeemer.look(token, samples::origin, noon)->location;
 
-    CHECK(redeemer.look(samples::flipped(token, 200), noon)->location == location);
-    CHECK(redeemer.look(samples::flipped(token, 2), noon)->location != location);
-    CHECK(redeemer.look(samples::flipped(token, 33), noon)->location != location);
-    CHECK(other.look(token, noon)->location != location);
+    CHECK(redeemer.look(samples::flipped(token, 200), samples::origin, noon)->location == location);
+    CHECK(redeemer.look(samples::flipped(token, 2), samples::origin, noon)->location != location);
+    CHECK(redeemer.look(samples::flipped(token, 33), samples::origin, noon)->location != location);
+    CHECK(other.look(token, samples::origin, noon)->location != location);
   }
 
   TEST_CASE("a challenge belongs to one epoch") {
@@ -235,6 +344,9 @@ TEST_SUITE("token journey") {
     epochs.push_back(samples::epoch());
     epochs.push_back(samples::epoch("another key"));
     CHECK_THROWS_AS(Redeemer(both, std::move(epochs)), std::invalid_argument);
+    auto nonsense = samples::epoch();
+    nonsense.challenges.push_back(to_bytes(as_bytes("no challenge")));
+    CHECK_THROWS_AS(Redeemer(both, samples::one(std::move(nonsense))), std::invalid_argument);
   }
 
   TEST_CASE("an issuer refuses what it cannot answer") {

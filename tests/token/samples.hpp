@@ -38,6 +38,16 @@ inline Bytes challenge(TokenType type, std::string origin = "origin.example") {
   return *write_challenge({type, "issuer.example", std::nullopt, std::move(origin)}, both);
 }
 
+// A token by that key, whoever asks for it.
+inline Bytes token_by(const IssuerKey& key, const Bytes& challenge) {
+  const auto withdrawal = Withdrawal::begin(challenge, key.public_key(), both);
+  REQUIRE(withdrawal.has_value());
+  const auto request = parse_request(withdrawal->request(), Form::single, both);
+  const auto response = key.issue(*request, Form::single);
+  REQUIRE(response.has_value());
+  return withdrawal->finish(*response)->front();
+}
+
 // The client's whole way.
 inline std::vector<Bytes> tokens(TokenType type, const Bytes& challenge, Form form = Form::single,
                                  std::size_t count = 1) {
@@ -52,8 +62,8 @@ inline std::vector<Bytes> tokens(TokenType type, const Bytes& challenge, Form fo
   return std::move(*tokens);
 }
 
-inline RedeemerKey redeemer_key(TokenType type) {
-  const auto& key = issuer_key(type);
+inline RedeemerKey redeemer_key(const IssuerKey& key) {
+  const auto type = key.public_key().type;
   auto made = type == TokenType::blind_rsa ? RedeemerKey::blind_rsa(key.public_key())
                                            : RedeemerKey::ristretto(key.secret().expose());
   REQUIRE(made.has_value());
@@ -62,12 +72,15 @@ inline RedeemerKey redeemer_key(TokenType type) {
 
 inline const sys_seconds noon{seconds(1'800'000'000)};
 
-// An epoch that accepts the sample challenges of both types until an hour after noon.
+inline constexpr const char* origin = "origin.example";
+
+// An epoch that accepts the sample challenges of both types from noon on, for an hour.
 inline RedeemerEpoch epoch(std::string_view location_key = "location key") {
-  RedeemerEpoch epoch{{}, noon + seconds(3600), {}, {}, crypto::HmacSha256(as_bytes(location_key))};
+  RedeemerEpoch epoch{{}, noon, noon + seconds(3600),
+                      {}, {},   crypto::HmacSha256(as_bytes(location_key))};
   for (const auto type : {TokenType::blind_rsa, TokenType::ristretto}) {
-    epoch.keys.push_back(redeemer_key(type));
-    epoch.challenges.push_back(crypto::sha256(challenge(type)));
+    epoch.keys.push_back(redeemer_key(issuer_key(type)));
+    epoch.challenges.push_back(challenge(type));
   }
   return epoch;
 }
