@@ -150,8 +150,7 @@
 //    16   16  epoch id
 //    32   16  boot id      of the kernel that was running
 //    48    8  opened       when it was made; what was spent before is not in it
-//    56    8  boot time     of the same moment, in nanoseconds (CLOCK_BOOTTIME)
-//    64    8  lines
+//    56    8  boot time    of the same moment, in ns (CLOCK_BOOTTIME); at 64, 8: lines
 //    72   32  SHA-256 of magic, version, epoch id, boot id, opened, boot time and lines
 //     then lines of 8 fingerprints of 8 bytes; 0 = free
 #pragma once
