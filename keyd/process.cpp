@@ -121,8 +121,7 @@ void Notifier::status(const std::string& text) {
 // False when the manager's queue is full.
 bool Notifier::send(const std::string& text) const {
   if (!socket_) return true;
-  const auto sent =
-      ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  const auto sent = ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   return sent >= 0 || (errno != EAGAIN && errno != ENOBUFS);
 }
 
