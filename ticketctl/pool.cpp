@@ -22,6 +22,12 @@ json ask_manifest(const CommandLine& line, const std::string& pool) {
   return *manifest;
 }
 
+ticket::client::ClientManifest read_manifest(const json& from) {
+  auto manifest = ticket::client::parse_client_manifest(from.dump());
+  if (!manifest) throw CommandError(exit_unreachable, "keyd's manifest: " + manifest.error());
+  return *std::move(manifest);
+}
+
 int print_manifest(int argc, const char* const* argv) {
   CommandLine line("pool manifest [POOL] [--socket PATH]",
                    "Prints the client manifest, of one pool or of all: a file for clients, which\n"
@@ -47,12 +53,13 @@ int print_records(int argc, const char* const* argv) {
                                               "SECONDS");
   if (!line.parse(argc, argv, "pool")) return exit_ok;
   const auto ttl = parse_ttl(line.text("ttl"));
-  const auto text = ask_manifest(line, line.required("pool")).dump();
-  const auto manifest = ticket::client::parse_client_manifest(text);
-  if (!manifest) throw CommandError(exit_unreachable, "keyd's manifest: " + manifest.error());
-
-  const auto records = records_of(manifest->pools.at(0));
+  const auto name = line.required("pool");
+  const auto id = read_manifest(ask_manifest(line, name)).pools.at(0).id;
+  const auto records = records_of(read_manifest(ask_manifest(line, "")), id);
   for (const auto& left_out : records.left_out) std::cerr << "ticketctl: " << left_out << "\n";
+  if (records.records.empty()) {
+    throw CommandError(exit_no, "DNS can say nothing of the pool " + name + ": see above");
+  }
   if (line.flag("json")) {
     auto list = json::array();
     for (const auto& record : records.records) {

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "command.hpp"
 
 namespace ticketctl {
+
+using ticket::client::ClientManifest;
+using ticket::client::PoolEntry;
 
 namespace {
 
@@ -17,10 +21,22 @@ bool has(const PoolRecords& found, const std::string& name) {
   return std::ranges::count(found.records, name, &TextRecord::name) != 0;
 }
 
+std::set<std::string> hosts_of_others(const ClientManifest& manifest, const std::string& id) {
+  std::set<std::string> hosts;
+  for (const auto& pool : manifest.pools) {
+    if (pool.id == id) continue;
+    hosts.insert(pool.names.begin(), pool.names.end());
+    for (const auto& server : pool.servers) hosts.emplace(server.host());
+  }
+  return hosts;
+}
+
 }  // namespace
 
-PoolRecords records_of(const ticket::client::PoolEntry& pool) {
+PoolRecords records_of(const ClientManifest& manifest, const std::string& id) {
   PoolRecords found;
+  const auto& pool = *std::ranges::find(manifest.pools, id, &PoolEntry::id);
+  const auto others = hosts_of_others(manifest, id);
   const auto text = "v=1 pool=" + pool.id;
   if (text.size() > longest_string) {
     found.left_out.push_back("the id of the pool is too long for DNS: at most 246 characters");
@@ -28,7 +44,9 @@ PoolRecords records_of(const ticket::client::PoolEntry& pool) {
   }
   const auto add = [&](const std::string& host) {
     const auto name = "_tls-pool." + host;
-    if (name.size() > longest_name) {
+    if (others.contains(host)) {
+      found.left_out.push_back(host + ": another pool has it too, and DNS knows no ports");
+    } else if (name.size() > longest_name) {
       found.left_out.push_back(host + ": too long a name to have another before it");
     } else if (!has(found, name)) {
       found.records.push_back({name, text});

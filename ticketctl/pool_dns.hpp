@@ -19,7 +19,9 @@ struct PoolRecords {
   std::vector<std::string> left_out;  // what DNS cannot say, in words
 };
 
-PoolRecords records_of(const ticket::client::PoolEntry& pool);
+// Those of the manifest's pool `id`. A host that another pool has on another port is left
+// out: DNS knows no ports, and clients take neither of two records.
+PoolRecords records_of(const ticket::client::ClientManifest& manifest, const std::string& id);
 
 // RFC 1035, section 5.1.
 std::string zone_line(const TextRecord& record, std::uint32_t ttl);
