@@ -340,8 +340,7 @@ TEST_SUITE("client: applications") {
     const auto ssl = setting.connection();
     REQUIRE(setting.prepare(ssl, "a.test"));
     BIO* out = BIO_new(BIO_s_mem());
-    BIO_up_ref(out);
-    SSL_set_bio(ssl.get(), out, out);
+    SSL_set_bio(ssl.get(), out, out);  // takes one reference when both are the same
     SSL_set_connect_state(ssl.get());
     std::size_t written = 0;
     REQUIRE(SSL_write_early_data(ssl.get(), "x", 1, &written) == 1);
