@@ -333,11 +333,11 @@ void PoolLife::wipe_expired(Moment now) {
     return;
   }
   auto living = ring->without_expired(now);
-  if (living.epochs.size() == ring->epochs.size()) {
+  if (living.epochs.size() == ring->epochs.size() && living.tokens.size() == ring->tokens.size()) {
     next_change_ = ring->next_change(now);
     return;
   }
-  const bool last = living.epochs.empty();
+  const bool last = living.epochs.empty() && !ring->epochs.empty();
   publish(std::move(living), now);
   if (!last) return;
   log(level_enum::err, "the last key has expired and keyd has sent no other: no tickets now");

@@ -9,21 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "address.hpp"
 #include "crypto/signature.hpp"
 #include "ring/policy.hpp"
 #include "ticket_key.hpp"
+#include "token_config.hpp"
 
 namespace keyd {
 
 struct ConfigError : std::runtime_error {
   using std::runtime_error::runtime_error;
-};
-
-struct Address {  // of a listener or a server
-  std::string host;
-  std::string port;
-
-  bool operator==(const Address&) const = default;
 };
 
 // Which foreign certificate is which member: exactly one of the three is set.
@@ -49,6 +44,7 @@ struct PoolConfig {
   ticket::ring::Policy policy;
   std::vector<MemberRule> rules;
   ClientPool client;
+  std::optional<TokensConfig> tokens;
 };
 
 struct AuthorityConfig {

@@ -321,7 +321,10 @@ void Keeper::heard(const ToKeeper& message) {
     if (pong->number <= pings_) notifier_.alive();  // late ones too: it lives
     return;
   }
-  authority_.seen(std::get<SeenList>(message).members, clock_.now());
+  if (const auto* seen = std::get_if<SeenList>(&message)) {
+    return authority_.seen(seen->members, clock_.now());
+  }
+  throw ChannelError("the front tells of tokens, and no pool has any");
 }
 
 void Keeper::set_up(const SetUp& answer) {

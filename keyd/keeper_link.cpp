@@ -66,7 +66,8 @@ void KeeperLink::handle(const ToFront& message) {
   if (const auto* setup = std::get_if<Setup>(&message)) return take(*setup);
   if (const auto* generation = std::get_if<Publish>(&message)) return take(*generation);
   if (const auto* wrap = std::get_if<AddWrap>(&message)) return take(*wrap);
-  take(std::get<Enrolled>(message));
+  if (const auto* answer = std::get_if<Enrolled>(&message)) return take(*answer);
+  throw ChannelError("the keeper tells of tokens, and no pool has any");
 }
 
 void KeeperLink::take(const Setup& setup) {

@@ -12,8 +12,17 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Address, host, port)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberRule, member, fingerprint, subject, san)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FrontPool, name, members_ca, rules)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClientPool, id, names, servers)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AttestedSecret, name, sha256)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(IssuerSetup, pool, listen, certificate, key, attest, attest_ca,
+                                   secrets, budget, budget_window, redis, redis_durable)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, listen, certificate, key, clients_ca, log_level, pools,
-                                   metrics, log_format, clients, client_lifetime)
+                                   metrics, log_format, clients, client_lifetime, issuers)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Directory, pool, body, changes_at)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Issued, id, status, body, error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MakeSentinel, pool, epoch, value, issues_from, redeems_until)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Issue, id, pool, request, batch)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SentinelMade, pool, epoch, error)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RecordLost, pool, epoch, why)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberWrap, member, number, wrap)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Publish, pool, generation, bundle, wraps)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AddWrap, pool, generation, wrap)
@@ -60,6 +69,19 @@ template <>
 constexpr const char* type_of<SeenList> = "seen";
 template <>
 constexpr const char* type_of<Pong> = "pong";
+
+template <>
+constexpr const char* type_of<Directory> = "directory";
+template <>
+constexpr const char* type_of<Issued> = "issued";
+template <>
+constexpr const char* type_of<MakeSentinel> = "make sentinel";
+template <>
+constexpr const char* type_of<Issue> = "issue";
+template <>
+constexpr const char* type_of<SentinelMade> = "sentinel made";
+template <>
+constexpr const char* type_of<RecordLost> = "record lost";
 
 template <class Variant>
 std::string write_any(const Variant& message) {

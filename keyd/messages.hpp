@@ -22,6 +22,26 @@ struct FrontPool {
   std::vector<MemberRule> rules;
 };
 
+// A client's secret, as the front knows it.
+struct AttestedSecret {
+  std::string name;    // for the budget and the log
+  std::string sha256;  // hex
+};
+
+// The issuer of one pool's tokens: where it listens, whom it believes.
+struct IssuerSetup {
+  std::string pool;
+  Address listen;
+  std::string certificate, key;     // paths; empty: plain HTTP
+  std::vector<std::string> attest;  // "certificate", "bearer", "open"
+  std::string attest_ca;            // PEM
+  std::vector<AttestedSecret> secrets;
+  std::uint32_t budget = 0;         // tokens of one client in a window
+  std::int64_t budget_window = 0;   // seconds
+  std::vector<Address> redis = {};  // none or one
+  bool redis_durable = false;
+};
+
 // The whole configuration of a front: takes effect as one, or not at all.
 struct Setup {
   std::vector<Address> listen;   // only the first Setup's is used
@@ -33,6 +53,7 @@ struct Setup {
   std::string log_format = "text";
   std::vector<ClientPool> clients = {};  // whom clients are told of
   std::int64_t client_lifetime = 0;      // seconds that they may believe it
+  std::vector<IssuerSetup> issuers = {};
 };
 
 struct MemberWrap {
@@ -63,6 +84,31 @@ struct Enrolled {
   std::uint16_t member = 0;
   std::uint64_t generation = 0;
   std::string error;
+};
+
+// What the issuer of a pool publishes from now on (RFC 9578, section 4).
+struct Directory {
+  std::string pool;
+  std::string body;
+  std::int64_t changes_at = 0;  // Unix seconds: nobody may keep it for longer
+};
+
+// The answer to an Issue.
+struct Issued {
+  std::uint64_t id = 0;
+  int status = 200;   // as HTTP: 200, 422 refused, 503 no key issues now
+  std::string body;   // base64url; empty unless 200
+  std::string error;  // empty if 200
+};
+
+// A token epoch is to be recorded in Redis: make its sentinel, once. Asked again until
+// it is answered.
+struct MakeSentinel {
+  std::string pool;
+  std::string epoch;             // id, hex
+  std::string value;             // hex
+  std::int64_t issues_from = 0;  // Unix seconds; not made later than this
+  std::int64_t redeems_until = 0;
 };
 
 struct Stop {};
@@ -105,8 +151,29 @@ struct Pong {
   std::uint64_t number = 0;
 };
 
-using ToFront = std::variant<Setup, Publish, AddWrap, Enrolled, Stop, Ping, Report>;
-using ToKeeper = std::variant<SetUp, Enrol, SeenList, Pong>;
+// A client that was attested asks for tokens.
+struct Issue {
+  std::uint64_t id = 0;
+  std::string pool;
+  std::string request;  // base64url of a TokenRequest
+  bool batch = false;
+};
+
+// The answer to a MakeSentinel.
+struct SentinelMade {
+  std::string pool, epoch;
+  std::string error;  // empty: it stands
+};
+
+// What was spent of an epoch is no longer known: its store was restarted or emptied.
+struct RecordLost {
+  std::string pool, epoch;
+  std::string why;
+};
+
+using ToFront = std::variant<Setup, Publish, AddWrap, Enrolled, Stop, Ping, Report, Directory,
+                             Issued, MakeSentinel>;
+using ToKeeper = std::variant<SetUp, Enrol, SeenList, Pong, Issue, SentinelMade, RecordLost>;
 
 std::string write_message(const ToFront& message);
 std::string write_message(const ToKeeper& message);

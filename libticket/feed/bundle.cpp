@@ -5,6 +5,7 @@
 
 #include "wire/secrets.hpp"
 #include "wire/signed.hpp"
+#include "wire/token_block.hpp"
 
 namespace ticket::feed {
 
@@ -29,7 +30,9 @@ Checked<ring::Ring> to_ring(const Manifest& manifest, const SecretBytes& plain,
   for (const auto& epoch : manifest.epochs) {
     if (!epoch.burned) ring.epochs.push_back(epoch);
   }
-  const auto secrets = TRY(wire::parse_secrets(plain.expose()));
+  const auto [secrets, tokens] = TRY(wire::parse_secrets(plain.expose()));
+  if (!tokens.empty()) TRY(wire::parse_token_block(tokens));
+  ring.tokens = SecretBytes::copy_of(tokens);
   if (secrets.size() != ring.epochs.size()) return reject(Rejection::malformed);
   ring.secrets = SecretBytes(secrets.size() * 32);
   for (std::size_t i = 0; i < secrets.size(); ++i) {
@@ -46,7 +49,8 @@ Checked<ring::Ring> to_ring(const Manifest& manifest, const SecretBytes& plain,
 }  // namespace
 
 Bundle seal_bundle(const Manifest& manifest, const SecretBytes& secrets,
-                   const crypto::SignerSeed& signer, const ContentKey& content_key) {
+                   const crypto::SignerSeed& signer, const ContentKey& content_key,
+                   BytesView tokens) {
   if (secrets.size() != manifest.epochs.size() * 32) {
     throw std::invalid_argument("seal_bundle: not one secret an epoch");
   }
@@ -60,7 +64,8 @@ Bundle seal_bundle(const Manifest& manifest, const SecretBytes& secrets,
   Bundle bundle;
   bundle.manifest = write_manifest(manifest);
   const auto hash = crypto::sha256(as_bytes(bundle.manifest));
-  bundle.secrets = crypto::aead_seal(content_key, wire::write_secrets(epochs).expose(), hash);
+  bundle.secrets =
+      crypto::aead_seal(content_key, wire::write_secrets({epochs, tokens}).expose(), hash);
   bundle.signature = crypto::sign(signer, signed_message(hash, bundle.secrets));
   return bundle;
 }

@@ -20,6 +20,29 @@ struct MemberEntry {
   bool operator==(const MemberEntry&) const = default;
 };
 
+// An epoch of token keys, as anybody may know it.
+struct TokenEpochNotice {
+  struct Key {
+    std::uint16_t type = 0;  // code point
+    crypto::Sha256 id{};     // SHA-256 of the token key
+    bool operator==(const Key&) const = default;
+  };
+  std::uint32_t number = 0;
+  ByteArray<16> id{};
+  sys_seconds issues_from, issues_until, redeems_until;
+  std::vector<Key> keys;  // none: it has ended, what is left of it goes next
+  bool operator==(const TokenEpochNotice&) const = default;
+};
+
+// What people are told of a pool's tokens. Redeemers go by the token block among the
+// secrets.
+struct TokenNotice {
+  std::string issuer;
+  std::string origins;  // names with commas between them
+  std::vector<TokenEpochNotice> epochs;
+  bool operator==(const TokenNotice&) const = default;
+};
+
 // Nothing in it is secret. As JSON it is what is signed, to the byte.
 struct Manifest {
   std::string pool;
@@ -31,6 +54,7 @@ struct Manifest {
   std::vector<MemberEntry> members;
   std::vector<ring::Revocation> revocations;
   std::optional<crypto::SignerPublic> next_signer;
+  std::optional<TokenNotice> tokens;
 };
 
 std::string write_manifest(const Manifest& manifest);
@@ -49,9 +73,10 @@ std::string write_bundle(const Bundle& bundle);
 using ContentKey = Secret<32>;
 
 // Seals one generation. `secrets` holds 32 bytes an epoch, in the manifest's
-// order; those of burned epochs stay behind.
+// order; those of burned epochs stay behind. `tokens` is a token block, or empty.
 Bundle seal_bundle(const Manifest& manifest, const SecretBytes& secrets,
-                   const crypto::SignerSeed& signer, const ContentKey& content_key);
+                   const crypto::SignerSeed& signer, const ContentKey& content_key,
+                   BytesView tokens = {});
 // The content key for one member.
 Bytes seal_wrap(const crypto::BoxPublic& to, const ContentKey& content_key, std::uint16_t member);
 

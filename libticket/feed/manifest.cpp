@@ -94,6 +94,52 @@ Checked<std::optional<crypto::SignerPublic>> parse_next_signer(const json& objec
   return std::optional(TRY(bytes<32>(from_base64url(value->get<std::string>()))));
 }
 
+json to_json(const TokenEpochNotice& epoch) {
+  json keys = json::array();
+  for (const auto& key : epoch.keys) keys.push_back({{"type", key.type}, {"id", hex(key.id)}});
+  return {{"number", epoch.number},
+          {"id", hex(epoch.id)},
+          {"issues_from", number(epoch.issues_from)},
+          {"issues_until", number(epoch.issues_until)},
+          {"redeems_until", number(epoch.redeems_until)},
+          {"keys", std::move(keys)}};
+}
+
+json to_json(const std::optional<TokenNotice>& tokens) {
+  if (!tokens) return nullptr;
+  json epochs = json::array();
+  for (const auto& epoch : tokens->epochs) epochs.push_back(to_json(epoch));
+  return {{"issuer", tokens->issuer}, {"origins", tokens->origins}, {"epochs", std::move(epochs)}};
+}
+
+Checked<TokenEpochNotice::Key> parse_token_key(const json& object) {
+  TokenEpochNotice::Key key;
+  key.type = static_cast<std::uint16_t>(TRY(integer(object, "type", 0xffff)));
+  key.id = TRY(bytes<32>(from_hex(TRY(string(object, "id", 64)))));
+  return key;
+}
+
+Checked<TokenEpochNotice> parse_token_epoch(const json& object) {
+  TokenEpochNotice epoch;
+  epoch.number = static_cast<std::uint32_t>(TRY(integer(object, "number", 0xffffffff)));
+  epoch.id = TRY(bytes<16>(from_hex(TRY(string(object, "id", 32)))));
+  epoch.issues_from = TRY(time(object, "issues_from"));
+  epoch.issues_until = TRY(time(object, "issues_until"));
+  epoch.redeems_until = TRY(time(object, "redeems_until"));
+  epoch.keys = TRY(list(object, "keys", 2, parse_token_key));
+  return epoch;
+}
+
+Checked<std::optional<TokenNotice>> parse_tokens(const json& object) {
+  const auto* value = TRY(field(object, "tokens"));
+  if (value->is_null()) return std::optional<TokenNotice>();
+  TokenNotice tokens;
+  tokens.issuer = TRY(string(*value, "issuer", wire::max_name_size));
+  tokens.origins = TRY(string(*value, "origins", wire::max_origin_info));
+  tokens.epochs = TRY(list(*value, "epochs", wire::max_token_epochs, parse_token_epoch));
+  return std::optional(std::move(tokens));
+}
+
 // What must hold between the fields.
 bool consistent(const Manifest& manifest) {
   sys_seconds last{};
@@ -131,7 +177,8 @@ std::string write_manifest(const Manifest& manifest) {
                  {"epochs", std::move(epochs)},
                  {"members", std::move(members)},
                  {"revocations", std::move(revocations)},
-                 {"next_signer", nullptr}};
+                 {"next_signer", nullptr},
+                 {"tokens", to_json(manifest.tokens)}};
   if (manifest.next_signer) object["next_signer"] = base64url(*manifest.next_signer);
   return object.dump();
 }
@@ -149,6 +196,7 @@ Checked<Manifest> parse_manifest(std::string_view text) {
   manifest.members = TRY(list(object, "members", 0xffff, parse_member));
   manifest.revocations = TRY(list(object, "revocations", wire::max_revocations, parse_revocation));
   manifest.next_signer = TRY(parse_next_signer(object));
+  manifest.tokens = TRY(parse_tokens(object));
   if (!consistent(manifest)) return reject(Rejection::malformed);
   return manifest;
 }

@@ -45,6 +45,7 @@ void MemoryPool::adopt(Ring ring) {
 tl::expected<Ring, RingFileState> MemoryPool::read() const {
   Ring copy = ring_.without_secrets();
   copy.secrets = SecretBytes::copy_of(ring_.secrets.expose());
+  copy.tokens = SecretBytes::copy_of(ring_.tokens.expose());
   return copy;
 }
 

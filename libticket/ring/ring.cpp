@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "wire/token_block.hpp"
+
 namespace ticket::ring {
 
 sys_seconds Ring::next_change(Moment now) const {
@@ -17,6 +19,9 @@ sys_seconds Ring::next_change(Moment now) const {
     consider(epoch.seals_until + ahead, now.latest);
     consider(epoch.seals_until + policy.stretch + ahead, now.latest);
     consider(epoch.opens_until, now.latest);
+  }
+  if (const auto block = wire::parse_token_block(tokens.expose())) {
+    for (const auto& epoch : block->epochs) consider(epoch.redeems_until, now.latest);
   }
   return next;
 }
@@ -47,6 +52,7 @@ Ring Ring::without_expired(Moment now) const {
     kept.epochs.push_back(epochs[living[i]]);
     std::ranges::copy(secret(living[i]), kept.secrets.fill().subspan(i * 32).begin());
   }
+  if (tokens.size() != 0) kept.tokens = wire::without_ended(tokens.expose(), now.latest);
   return kept;
 }
 

@@ -30,12 +30,14 @@ struct Ring {
   std::vector<Epoch> epochs;  // oldest first
   SecretBytes secrets;        // 32 bytes an epoch, in the same order
   std::vector<Revocation> revocations;
+  SecretBytes tokens;  // a token block (wire/token_block.hpp); empty: the pool has no tokens
 
   BytesView secret(std::size_t epoch) const { return secrets.expose().subspan(epoch * 32, 32); }
 
   // When the ring next changes by the clock alone.
   sys_seconds next_change(Moment now) const;
-  // The same ring without the epochs that are past their opens_until or burned.
+  // The same ring without the epochs that are past their opens_until or burned, and
+  // without the token epochs that are over.
   Ring without_expired(Moment now) const;
   Ring without_secrets() const;
 

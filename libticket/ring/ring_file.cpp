@@ -53,7 +53,7 @@ const char* to_text(RingFileState state) {
 namespace {
 
 constexpr char magic[8] = {'t', 'k', 't', 'r', 'i', 'n', 'g', '\0'};
-constexpr std::uint32_t layout_version = 2;
+constexpr std::uint32_t layout_version = 3;
 constexpr std::size_t page = 4096;
 
 struct FileHeader {
@@ -156,6 +156,7 @@ wire::RingSlot to_slot(const Ring& ring) {
                            epoch.opens_until, static_cast<std::uint8_t>(epoch.burned ? 1 : 0)});
   }
   slot.secrets = SecretBytes::copy_of(ring.secrets.expose());
+  slot.tokens = SecretBytes::copy_of(ring.tokens.expose());
   for (const auto& r : ring.revocations) slot.revocations.push_back({r.minter, r.from, r.until});
   return slot;
 }
@@ -186,6 +187,7 @@ Checked<Ring> to_ring(wire::RingSlot slot, std::string pool) {
         {e.number, e.id, e.made, e.seals_from, e.seals_until, e.opens_until, (e.flags & 1) != 0});
   }
   ring.secrets = std::move(slot.secrets);
+  ring.tokens = std::move(slot.tokens);
   for (const auto& r : slot.revocations) ring.revocations.push_back({r.minter, r.from, r.until});
   TRY(check_keys(ring));
   return ring;

@@ -34,9 +34,19 @@
 //  35+n    p  padding      1 to 16 bytes of value p, up to a whole block (PKCS #7)
 //
 //   Bundle secrets, the plaintext under the content key        wire/secrets.cpp
-//     0    1  version      1
+//     0    1  version      2
 //     1    2  count        of epochs, at most 64
 //     3   52n each epoch:  number 4 | id 16 | secret 32
+//  3+52n 4+m  u32 length, token block; empty where the pool has no tokens
+//
+//   Token block, what redeemers are told                       wire/token_block.cpp
+//     u8 version 1 | u8 length, issuer's name | u16 length, origin_info (at most 4096) |
+//     u16 code point of the ristretto type (0 = not spoken) | u8 record (0 = a host's
+//     table, 1 = Redis) | u16 redeemer (member number, with a table; 0 = nobody) |
+//     u32 capacity (tokens of an epoch) | u8 n, epochs, oldest first, at most 8:
+//       number 4 | id 16 | made 8 | issues_from 8 | issues_until 8 | redeems_until 8 |
+//       redemption context 32 | location key 32 | sentinel 16 |
+//       u16 length, blind RSA token key (342 or none) | u8 length, ristretto scalar (32 or none)
 //
 //   Wrap, the plaintext of crypto_box_seal                     wire/secrets.cpp
 //     0   32  content_key
@@ -62,12 +72,12 @@
 //    44    n  body         see ring slot
 //
 //   Ring slot body                                             wire/ring_slot.cpp
-//     u8 version 2 | u64 generation | u16 member | u64 issued_at | u64 not_after |
+//     u8 version 3 | u64 generation | u16 member | u64 issued_at | u64 not_after |
 //     policy: u32 rotate_every, lifetime, publish_ahead, stretch, lineage |
 //             u8 unattributed (0 = accept, 1 = refuse) |
 //     u16 n, epochs: number 4 | id 16 | made 8 | seals_from 8 | seals_until 8 |
 //                    opens_until 8 | flags 1 (bit 0: burned) | secret 32 |
-//     u16 n, revocations: minter 2 | from 8 | until 8
+//     u16 n, revocations: minter 2 | from 8 | until 8 | u32 length, token block
 //
 //   Counters file; native byte order                           ring/counters.cpp
 //     header, 16 bytes
@@ -176,6 +186,8 @@ constexpr std::string_view client_cache_magic{"tktclnt\0", 8};
 constexpr std::size_t token_input_size = 98;  // what an authenticator is over
 constexpr std::size_t rsa_token_key_size = 342;
 constexpr std::size_t max_token_batch = 256;  // 30 ms of an issuer's time
+constexpr std::size_t max_token_epochs = 8;
+constexpr std::size_t max_origin_info = 4096;  // of a pool's challenges
 
 constexpr std::string_view derive_prefix = "libticket 1";
 constexpr std::string_view bundle_prefix{"libticket bundle 1\0", 19};

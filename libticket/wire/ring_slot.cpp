@@ -3,18 +3,19 @@
 #include <algorithm>
 
 #include "wire/cursor.hpp"
+#include "wire/token_block.hpp"
 
 namespace ticket::wire {
 
 namespace {
 
-constexpr std::uint8_t version = 2;
+constexpr std::uint8_t version = 3;
 constexpr std::size_t head_size = 1 + 8 + 2 + 8 + 8 + 21;
 constexpr std::size_t epoch_size = 4 + 16 + 4 * 8 + 1 + epoch_secret_size;
 constexpr std::size_t revocation_size = 2 + 8 + 8;
 
-std::size_t slot_size(std::size_t epochs, std::size_t revocations) {
-  return head_size + 2 + epochs * epoch_size + 2 + revocations * revocation_size;
+std::size_t slot_size(std::size_t epochs, std::size_t revocations, std::size_t tokens) {
+  return head_size + 2 + epochs * epoch_size + 2 + revocations * revocation_size + 4 + tokens;
 }
 
 Checked<SlotEpoch> parse_epoch(Cursor& cursor, std::span<std::byte> secret) {
@@ -31,10 +32,12 @@ Checked<SlotEpoch> parse_epoch(Cursor& cursor, std::span<std::byte> secret) {
 
 }  // namespace
 
-std::size_t max_ring_slot_size() { return slot_size(max_epochs, max_revocations); }
+std::size_t max_ring_slot_size() {
+  return slot_size(max_epochs, max_revocations, max_token_block_size());
+}
 
 SecretBytes write_ring_slot(const RingSlot& slot) {
-  SecretBytes bytes(slot_size(slot.epochs.size(), slot.revocations.size()));
+  SecretBytes bytes(slot_size(slot.epochs.size(), slot.revocations.size(), slot.tokens.size()));
   Writer writer(bytes.fill());
   writer.integer(version)
       .integer(slot.generation)
@@ -59,6 +62,7 @@ SecretBytes write_ring_slot(const RingSlot& slot) {
   for (const auto& revocation : slot.revocations) {
     writer.integer(revocation.minter).time(revocation.from).time(revocation.until);
   }
+  writer.long_field(slot.tokens.expose());
   return bytes;
 }
 
@@ -89,6 +93,9 @@ Checked<RingSlot> parse_ring_slot(BytesView body) {
     revocation.until = TRY(cursor.time());
     slot.revocations.push_back(revocation);
   }
+  const auto tokens = TRY(cursor.long_field());
+  if (tokens.size() > max_token_block_size()) return reject(Rejection::malformed);
+  slot.tokens = SecretBytes::copy_of(tokens);
   TRY(cursor.end());
   return slot;
 }

@@ -32,6 +32,7 @@ struct RingSlot {
   std::vector<SlotEpoch> epochs;
   SecretBytes secrets;  // 32 bytes an epoch
   std::vector<SlotRevocation> revocations;
+  SecretBytes tokens;  // a token block, not looked into; empty = none
 };
 
 SecretBytes write_ring_slot(const RingSlot& slot);

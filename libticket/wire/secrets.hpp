@@ -15,9 +15,14 @@ struct EpochSecret {
   BytesView secret;  // 32 bytes
 };
 
-SecretBytes write_secrets(const std::vector<EpochSecret>& epochs);
+struct BundleSecrets {
+  std::vector<EpochSecret> epochs;
+  BytesView tokens;  // a token block, not looked into; empty = none
+};
+
+SecretBytes write_secrets(const BundleSecrets& secrets);
 // Views into `bytes`.
-[[nodiscard]] Checked<std::vector<EpochSecret>> parse_secrets(BytesView bytes);
+[[nodiscard]] Checked<BundleSecrets> parse_secrets(BytesView bytes);
 
 SecretBytes write_wrap(BytesView content_key, std::uint16_t member);
 

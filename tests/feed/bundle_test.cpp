@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "support/rings.hpp"
+#include "support/token_blocks.hpp"
 
 namespace ticket::feed {
 
@@ -136,6 +137,22 @@ TEST_SUITE("bundle") {
       altered.signature[at] ^= std::byte{0x10};
       CHECK(pool.open(altered).error() == Rejection::forged);
     }
+  }
+
+  TEST_CASE("a bundle brings the token block, and none that does not parse") {
+    const Pool pool;
+    const auto manifest = pool.manifest();
+    const auto block = token_block(1, 2);
+    const auto with = [&](BytesView tokens) {
+      return seal_bundle(manifest, ring_of(manifest.epochs).secrets, pool.signer, pool.content_key,
+                         tokens);
+    };
+
+    const auto opened = pool.open(with(block.expose()));
+    REQUIRE(opened.has_value());
+    CHECK(std::ranges::equal(opened->ring.tokens.expose(), block.expose()));
+    CHECK(pool.open(pool.seal(manifest))->ring.tokens.size() == 0);
+    CHECK(pool.open(with(block.expose().first(block.size() - 1))).error() == Rejection::malformed);
   }
 
   TEST_CASE("promise 17: a bundle opens for nobody without a wrap of their own") {

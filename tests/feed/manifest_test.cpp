@@ -23,6 +23,10 @@ Manifest full() {
   manifest.revocations = {{1, noon, noon + 1h}};
   manifest.policy.unattributed = ring::Unattributed::refuse;
   manifest.next_signer = crypto::SignerPublic{std::byte{1}};
+  manifest.tokens =
+      TokenNotice{"issuer.example",
+                  "a.test,b.test",
+                  {{1, {std::byte{2}}, noon, noon + 1h, noon + 2h, {{2, {std::byte{3}}}}}}};
   return manifest;
 }
 
@@ -37,6 +41,7 @@ TEST_SUITE("manifest") {
     CHECK(parsed->policy == full().policy);
     CHECK(parsed->epochs == full().epochs);
     CHECK(parsed->next_signer == full().next_signer);
+    CHECK(parsed->tokens == full().tokens);
   }
 
   TEST_CASE("unknown fields are left to later versions") {
@@ -76,6 +81,13 @@ TEST_SUITE("manifest") {
         {"/policy/publish_ahead", 1},
         {"/policy/unattributed", "perhaps"},
         {"/policy/unattributed", true},
+        {"/tokens", 7},
+        {"/tokens/issuer", nullptr},
+        {"/tokens/origins", std::string(4097, 'x')},
+        {"/tokens/epochs/0/id", "00"},
+        {"/tokens/epochs/0/issues_from", -1},
+        {"/tokens/epochs/0/keys/0/type", 65536},
+        {"/tokens/epochs/0/keys/0/id", "zz"},
         {"/epochs", json::object()},
         {"/epochs/0/number", 0},
         {"/epochs/0/number", 2},

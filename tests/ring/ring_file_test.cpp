@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "support/rings.hpp"
+#include "support/token_blocks.hpp"
 
 namespace ticket::ring {
 
@@ -111,6 +112,25 @@ TEST_SUITE("ring file") {
     REQUIRE(writer.publish(ring.without_expired(noon + 13h), noon + 13h).has_value());
     CHECK_FALSE(holds(path, ring.secret(0)));
     CHECK(holds(path, ring.secret(1)));
+  }
+
+  TEST_CASE("promise 3: token epochs go with their time, from the file too") {
+    const TempFolder folder;
+    const auto path = folder / "web.ring";
+    RingWriter writer(path, "web");
+    auto ring = ring_of(hourly(1, 2));
+    ring.tokens = token_block(0x51, 0x52);  // taken until two and three hours after noon
+    const Bytes first(32, std::byte{0x51}), second(32, std::byte{0x52});
+    REQUIRE(writer.publish(ring, noon).has_value());
+    REQUIRE(holds(path, first));
+
+    REQUIRE(writer.publish(writer.current()->without_expired(noon + 2h), noon + 2h).has_value());
+    CHECK_FALSE(holds(path, first));
+    CHECK(holds(path, second));
+
+    auto alone = ring_of(hourly(1, 1));  // which itself changes 13 hours after noon
+    alone.tokens = token_block(0x51, 0x52);
+    CHECK(alone.next_change(noon + 61min) == noon + 2h);
   }
 
   TEST_CASE("promise 3: a writer that takes over wipes what a killed one left") {

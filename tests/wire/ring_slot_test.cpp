@@ -1,6 +1,7 @@
 #include "wire/ring_slot.hpp"
 
 #include "wire/changes.hpp"
+#include "wire/token_block.hpp"
 
 namespace ticket::wire {
 
@@ -24,6 +25,7 @@ RingSlot slot_of_two() {
   slot.secrets.fill()[0] = std::byte{1};
   slot.secrets.fill()[32] = std::byte{2};
   slot.revocations = {{3, at(5), at(6)}};
+  slot.tokens = SecretBytes::copy_of(as_bytes("tokens"));
   return slot;
 }
 
@@ -41,6 +43,7 @@ TEST_SUITE("ring slot") {
     CHECK(slot->epochs.at(1).opens_until == at(4));
     CHECK(slot->secrets.expose()[32] == std::byte{2});
     CHECK(slot->revocations.at(0).until == at(6));
+    CHECK(as_text(slot->tokens.expose()) == "tokens");
     refuses_every_truncation(bytes.expose(), parse_ring_slot);
   }
 
@@ -56,6 +59,7 @@ TEST_SUITE("ring slot") {
     slot.epochs.resize(max_epochs);
     slot.secrets = SecretBytes(max_epochs * 32);
     slot.revocations.resize(max_revocations);
+    slot.tokens = SecretBytes(max_token_block_size());
     CHECK(write_ring_slot(slot).size() == max_ring_slot_size());
   }
 }
