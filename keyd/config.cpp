@@ -12,6 +12,7 @@
 #include "config_clients.hpp"
 #include "config_feeds.hpp"
 #include "config_fields.hpp"
+#include "config_tokens.hpp"
 #include "crypto/certificate.hpp"
 #include "key_file.hpp"
 
@@ -20,36 +21,7 @@ namespace {
 
 using namespace toml_file;
 
-constexpr auto address_rule = "write \"HOST:PORT\" or \"[IPV6]:PORT\"";
-constexpr auto duration_rule = "a whole number and s, m, h or d, like \"90s\" or \"12h\"";
-
 // ---- single settings
-
-std::filesystem::path checked_file(const Section& section, std::string_view key,
-                                   std::filesystem::path file, const char* allowed) {
-  std::error_code error;
-  if (!std::filesystem::exists(file, error)) {
-    section.fail(key, "no such file: " + file.string(), allowed);
-  }
-  if (!std::filesystem::is_regular_file(file, error)) {
-    section.fail(key, "not a file: " + file.string(), allowed);
-  }
-  if (::access(file.c_str(), R_OK) != 0) {
-    section.fail(key, "cannot be read: " + file.string() + ": " + std::strerror(errno), allowed);
-  }
-  return file;
-}
-
-std::filesystem::path file(const Section& section, std::string_view key, const char* allowed) {
-  return checked_file(section, key, path(section, key, allowed), allowed);
-}
-
-std::filesystem::path secret_file(const Section& section, std::string_view key,
-                                  const char* allowed) {
-  auto secret = file(section, key, allowed);
-  if (const auto problem = secret_file_problem(secret)) section.fail(key, *problem, "");
-  return secret;
-}
 
 std::string log_level(const Section& section) {
   return one_of(section, "log_level", {"error", "warning", "info", "debug"}, "info");
@@ -57,21 +29,6 @@ std::string log_level(const Section& section) {
 
 std::string log_format(const Section& section) {
   return one_of(section, "log_format", {"text", "json"}, "text");
-}
-
-std::optional<Address> parse_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  auto host = text.substr(0, colon);
-  const auto port = text.substr(colon + 1);
-  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (brackets) host = host.substr(1, host.size() - 2);
-  if (host.empty() || (!brackets && host.find(':') != std::string_view::npos)) return std::nullopt;
-  unsigned number = 0;
-  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
-  const bool whole = parsed.ec == std::errc() && parsed.ptr == port.data() + port.size();
-  if (!whole || number > 65535) return std::nullopt;
-  return Address{std::string(host), std::string(port)};
 }
 
 std::vector<Address> addresses(const Section& section, std::string_view key) {
@@ -86,18 +43,7 @@ std::vector<Address> addresses(const Section& section, std::string_view key) {
 
 std::optional<Address> metrics(const Section& section) {
   if (!section.has("metrics")) return std::nullopt;
-  const auto& text = section.text("metrics", address_rule);
-  auto address = parse_address(text);
-  if (!address) section.fail("metrics", in_quotes(text) + " is no address", address_rule);
-  return address;
-}
-
-void duration(const Section& section, std::string_view key, ticket::seconds& out) {
-  if (!section.has(key)) return;
-  const auto& text = section.text(key, duration_rule);
-  const auto parsed = ticket::ring::parse_duration(text);
-  if (!parsed) section.fail(key, in_quotes(text) + " is no duration", duration_rule);
-  out = *parsed;
+  return address(section, "metrics");
 }
 
 // ---- [[pool]] of the authority
@@ -186,13 +132,14 @@ PoolConfig pool(const std::filesystem::path& in, const Table& table) {
   const Section section(
       in, table, "[[pool]]",
       {"name", "members_ca", "rotate_every", "lifetime", "publish_ahead", "stretch", "lineage",
-       "unattributed", "rule", "client_id", "client_names", "client_servers"});
+       "unattributed", "rule", "client_id", "client_names", "client_servers", "tokens"});
   PoolConfig pool;
   pool.name = name(section, "name");
   pool.members_ca = file(section, "members_ca", "the PEM of the CA that vouches for the members");
   pool.policy = policy(section);
   pool.rules = member_rules(section);
   pool.client = client_pool(section, pool.name);
+  pool.tokens = pool_tokens(section);
   return pool;
 }
 
@@ -357,6 +304,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
     refuse_twice(names, config.pools.back().name, root, line_of(*table, "name"), "name");
   }
   refuse_contradictions(root, config.pools);
+  refuse_shared_listeners(root, config.pools);
   return config;
 }
 
@@ -381,6 +329,14 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
   }
   read_feeds(root, config);
   return config;
+}
+
+std::vector<std::string> notes(const AuthorityConfig& config) {
+  std::vector<std::string> notes;
+  for (const auto& pool : config.pools) {
+    for (auto& note : token_notes(pool)) notes.push_back(std::move(note));
+  }
+  return notes;
 }
 
 ConfigKind detect(const std::filesystem::path& file) {

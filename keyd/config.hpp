@@ -111,6 +111,7 @@ AgentConfig read_agent_config(const std::filesystem::path& file);
 // What is right but should be known, a line each: secrets that would lie on a
 // disk, lifetimes that a server cannot honour. Reads ring files where there are some.
 std::vector<std::string> notes(const AgentConfig& config, ticket::Moment now);
+std::vector<std::string> notes(const AuthorityConfig& config);
 
 // Which of the two a file is, by its [authority] or [agent]; ConfigError when it
 // has neither or both.

@@ -37,6 +37,8 @@ Table table_of(const toml::table& from) {
 Value value_of(const toml::node& node) {
   Value value{.line = line_of(node), .content = {}};
   if (const auto* text = node.as_string()) value.content = text->get();
+  if (const auto* number = node.as_integer()) value.content = number->get();
+  if (const auto* truth = node.as_boolean()) value.content = truth->get();
   if (const auto* table = node.as_table()) value.content = table_of(*table);
   if (const auto* array = node.as_array()) {
     std::vector<Value> list;
@@ -88,7 +90,9 @@ const char* kind(const Value& value) {
   if (value.text() != nullptr) return "a text";
   if (value.table() != nullptr) return "a table";
   if (value.list() != nullptr) return "a list";
-  return "neither a text, a list nor a table";
+  if (value.number() != nullptr) return "a number";
+  if (value.truth() != nullptr) return "a truth value";
+  return "a date or a fraction";
 }
 
 }  // namespace
@@ -150,6 +154,35 @@ std::vector<std::pair<int, std::string>> Section::texts(std::string_view key,
   }
   if (texts.empty() && required) fail(key, "empty", allowed);
   return texts;
+}
+
+std::int64_t Section::number(std::string_view key, std::int64_t least, std::int64_t most,
+                             std::string_view allowed) const {
+  const auto* value = table_.find(key);
+  if (value == nullptr) fail(key, "missing", allowed);
+  const auto* number = value->number();
+  if (number == nullptr) fail(key, std::string(kind(*value)) + ", not a number", allowed);
+  if (*number < least || *number > most) {
+    fail(key, std::to_string(*number) + " is out of range", allowed);
+  }
+  return *number;
+}
+
+bool Section::truth(std::string_view key, bool otherwise) const {
+  constexpr auto allowed = "true or false";
+  const auto* value = table_.find(key);
+  if (value == nullptr) return otherwise;
+  if (value->truth() == nullptr) {
+    fail(key, std::string(kind(*value)) + ", not a truth value", allowed);
+  }
+  return *value->truth();
+}
+
+const Table* Section::table(std::string_view key, std::string_view allowed) const {
+  const auto* value = table_.find(key);
+  if (value == nullptr) return nullptr;
+  if (value->table() == nullptr) fail(key, std::string(kind(*value)) + ", not a table", allowed);
+  return value->table();
 }
 
 std::vector<const Table*> Section::tables(std::string_view key) const {

@@ -24,14 +24,16 @@ struct Table {
 };
 
 struct Value {
-  struct Other {};  // numbers, truth values, dates: no setting takes one
+  struct Other {};  // dates, fractions: no setting takes one
 
   int line = 1;
-  std::variant<Other, std::string, Table, std::vector<Value>> content;
+  std::variant<Other, std::string, Table, std::vector<Value>, std::int64_t, bool> content;
 
   const std::string* text() const { return std::get_if<std::string>(&content); }
   const Table* table() const { return std::get_if<Table>(&content); }
   const std::vector<Value>* list() const { return std::get_if<std::vector<Value>>(&content); }
+  const std::int64_t* number() const { return std::get_if<std::int64_t>(&content); }
+  const bool* truth() const { return std::get_if<bool>(&content); }
 };
 
 struct Entry {
@@ -60,6 +62,12 @@ class Section {
   std::string text_or(std::string_view key, std::string_view allowed, std::string otherwise) const;
   std::vector<std::pair<int, std::string>> texts(std::string_view key, std::string_view allowed,
                                                  bool required) const;
+  // A whole number from `least` to `most`.
+  std::int64_t number(std::string_view key, std::int64_t least, std::int64_t most,
+                      std::string_view allowed) const;
+  bool truth(std::string_view key, bool otherwise) const;
+  // The table [key]; nullptr when it is missing.
+  const Table* table(std::string_view key, std::string_view allowed) const;
   // The tables of [[key]]; none when it is missing.
   std::vector<const Table*> tables(std::string_view key) const;
 

@@ -54,18 +54,24 @@ std::shared_ptr<const FrontConfig> make_config(const Setup& setup) {
 }  // namespace
 
 Front::Front(asio::io_context& context)
-    : context_(context), started_(clock_.now().latest), metrics_(context, pages()) {}
+    : context_(context),
+      started_(clock_.now().latest),
+      metrics_(context, pages()),
+      issuers_(context, clock_, counts_) {}
 
 void Front::set_up(const Setup& setup) {
   auto config = make_config(setup);
   auto metrics =
       metrics_.prepare(setup.metrics.empty() ? std::nullopt : std::optional(setup.metrics.front()));
+  auto issuers = issuers_.prepare(setup.issuers);
   if (acceptors_.empty()) listen(setup);
   setup_ = setup;
   config_ = std::move(config);
   set_log_level(setup.log_level);
   set_log_format(setup.log_format);
   metrics_.adopt(std::move(metrics));
+  issuers_.adopt(std::move(issuers));
+  if (records_ != nullptr) records_->configure(setup.issuers);
 }
 
 StatusListener::Pages Front::pages() {
@@ -83,14 +89,17 @@ FrontSight Front::sight() const {
                    .counts = counts_,
                    .handshaking = strangers_.size(),
                    .long_polls = {},
-                   .started = started_};
+                   .started = started_,
+                   .issuers = issuers_.pools()};
   for (const auto& poll : long_polls_) ++sight.long_polls[poll.member.pool];
   return sight;
 }
 
 void Front::reload_certificate() {
   try {
-    config_ = make_config(setup_);
+    auto config = make_config(setup_);
+    issuers_.adopt(issuers_.prepare(setup_.issuers));
+    config_ = std::move(config);
     spdlog::info("certificate and key were read again");
   } catch (const std::exception& problem) {
     spdlog::error("certificate and key stay as they were: {}", problem.what());
@@ -194,8 +203,14 @@ asio::awaitable<void> Front::report_held() {
   }
 }
 
+void Front::make_sentinel(const MakeSentinel& sentinel) {
+  if (records_ != nullptr) return records_->make(sentinel);
+  upstream_->sentinel_made({sentinel.pool, sentinel.epoch, "nobody minds a store here"});
+}
+
 void Front::stop() {
   stopping_ = true;
+  issuers_.stop();
   for (auto& acceptor : acceptors_) acceptor.close();
   for (const auto& poll : long_polls_) poll.wake->cancel();
 }
@@ -250,6 +265,7 @@ int run_front(int socket) {
   KeeperLink::Events events;
   events.set_up = [&](const Setup& setup) { return answer_setup(front, setup); };
   events.reported = [&](const Report& report) { front.report(report); };
+  events.make_sentinel = [&](const MakeSentinel& sentinel) { front.make_sentinel(sentinel); };
   events.changed = [&](const std::string& pool) { front.changed(pool); };
   events.stop = [&] {
     front.stop();

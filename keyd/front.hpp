@@ -14,7 +14,9 @@
 #include "base/clock.hpp"
 #include "crowd.hpp"
 #include "front_metrics.hpp"
+#include "issuer_listener.hpp"
 #include "peer.hpp"
+#include "records.hpp"
 #include "status_listener.hpp"
 #include "upstream.hpp"
 
@@ -48,7 +50,13 @@ class Front {
   // Certificate and key from their files again; what is wrong goes to the log.
   void reload_certificate();
   std::vector<std::string> endpoints() const;
-  void serve(Upstream& upstream) { upstream_ = &upstream; }
+  void serve(Upstream& upstream) {
+    upstream_ = &upstream;
+    issuers_.serve(upstream);
+  }
+  // Who minds the stores of what was spent; without, no epoch is recorded in one.
+  void mind(Records& records) { records_ = &records; }
+  void make_sentinel(const MakeSentinel& sentinel);
   // What the keeper says of itself, for /metrics and the status page.
   void report(Report report) { report_ = std::move(report); }
   // No new connections; those that wait are answered.
@@ -97,6 +105,8 @@ class Front {
   Report report_;
   ticket::sys_seconds started_;
   MetricsDoor metrics_;
+  IssuerListeners issuers_;
+  Records* records_ = nullptr;
   bool stopping_ = false;
 };
 

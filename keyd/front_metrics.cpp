@@ -19,6 +19,28 @@ const char* to_text(RefusedRequest reason) {
   return texts[static_cast<std::size_t>(reason)];
 }
 
+const char* to_text(Budget::Why why) {
+  constexpr const char* texts[] = {"spent", "never", "crowded"};
+  return texts[static_cast<std::size_t>(why)];
+}
+
+void IssuerCounts::answered(int status) {
+  const auto* const known = std::ranges::find(statuses, status);
+  if (known != statuses.end()) ++answered_[static_cast<std::size_t>(known - statuses.begin())];
+}
+
+std::uint64_t IssuerCounts::of(int status) const {
+  const auto* const known = std::ranges::find(statuses, status);
+  return known == statuses.end() ? 0
+                                 : answered_[static_cast<std::size_t>(known - statuses.begin())];
+}
+
+const IssuerCounts& FrontCounts::issuer(const std::string& pool) const {
+  static const IssuerCounts none;
+  const auto found = issuers_.find(pool);
+  return found == issuers_.end() ? none : found->second;
+}
+
 const FrontCounts::Pool& FrontCounts::pool(const std::string& name) const {
   static const Pool none;
   const auto found = pools_.find(name);
@@ -131,6 +153,31 @@ void write_connections(Exposition& out, const FrontSight& sight) {
   write_refusals<RefusedRequest>(out, counts);
 }
 
+void write_issuers(Exposition& out, const FrontSight& sight) {
+  out.counter("keyd_issuer_requests_total", "Requests to the issuer of a pool, by its answer.");
+  for (const auto& pool : sight.issuers) {
+    for (const int status : IssuerCounts::statuses) {
+      out.add(sight.counts.issuer(pool).of(status),
+              {{"pool", pool}, {"status", std::to_string(status)}});
+    }
+  }
+  out.counter("keyd_issuer_tokens_total", "Tokens that were signed.");
+  for (const auto& pool : sight.issuers) {
+    out.add(sight.counts.issuer(pool).tokens, {{"pool", pool}});
+  }
+  out.counter("keyd_issuer_budget_refused_total", "Requests beyond a client's budget, by reason.");
+  for (const auto& pool : sight.issuers) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(Budget::Why::count_); ++i) {
+      const auto why = static_cast<Budget::Why>(i);
+      out.add(sight.counts.issuer(pool).of(why), {{"pool", pool}, {"reason", to_text(why)}});
+    }
+  }
+  out.gauge("keyd_issuer_connections", "Connections of clients to the issuer.");
+  for (const auto& pool : sight.issuers) {
+    out.add(sight.counts.issuer(pool).connections, {{"pool", pool}});
+  }
+}
+
 }  // namespace
 
 std::string write_front_metrics(const FrontSight& sight) {
@@ -139,6 +186,7 @@ std::string write_front_metrics(const FrontSight& sight) {
   write_pools(out, sight.report);
   write_work(out, sight);
   write_connections(out, sight);
+  write_issuers(out, sight);
   return out.take();
 }
 

@@ -4,8 +4,10 @@
 #include <array>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/clock.hpp"
+#include "budget.hpp"
 #include "report.hpp"
 
 namespace keyd {
@@ -40,6 +42,26 @@ enum class RefusedRequest {
 
 const char* to_text(RefusedConnection reason);
 const char* to_text(RefusedRequest reason);
+const char* to_text(Budget::Why why);
+
+// Of one pool's issuer.
+class IssuerCounts {
+ public:
+  // The statuses that it answers with.
+  static constexpr std::array statuses{200, 304, 400, 401, 404, 405, 413, 415, 422, 429, 431, 503};
+
+  void answered(int status);
+  std::uint64_t of(int status) const;
+  void refuse(Budget::Why why) { ++over_budget_[static_cast<std::size_t>(why)]; }
+  std::uint64_t of(Budget::Why why) const { return over_budget_[static_cast<std::size_t>(why)]; }
+
+  std::uint64_t tokens = 0;       // signed
+  std::uint64_t connections = 0;  // now
+
+ private:
+  std::array<std::uint64_t, statuses.size()> answered_{};
+  std::array<std::uint64_t, static_cast<std::size_t>(Budget::Why::count_)> over_budget_{};
+};
 
 // One thread: that of the event loop.
 class FrontCounts {
@@ -58,6 +80,8 @@ class FrontCounts {
   };
   Pool& pool(const std::string& name) { return pools_[name]; }  // a configured one's
   const Pool& pool(const std::string& name) const;
+  IssuerCounts& issuer(const std::string& pool) { return issuers_[pool]; }
+  const IssuerCounts& issuer(const std::string& pool) const;
 
   std::uint64_t accepted = 0;  // connections
   std::uint64_t open = 0;      // now, those in their handshakes too
@@ -67,6 +91,7 @@ class FrontCounts {
   std::array<std::uint64_t, static_cast<std::size_t>(RefusedConnection::count_)> connections_{};
   std::array<std::uint64_t, static_cast<std::size_t>(RefusedRequest::count_)> requests_{};
   std::map<std::string, Pool> pools_;
+  std::map<std::string, IssuerCounts> issuers_;
 };
 
 // A front at one moment.
@@ -76,6 +101,7 @@ struct FrontSight {
   std::uint64_t handshaking = 0;                    // of counts.open
   std::map<std::string, std::uint64_t> long_polls;  // held, by pool
   ticket::sys_seconds started;
+  std::vector<std::string> issuers;  // the pools that have one
 };
 
 std::string write_front_metrics(const FrontSight& sight);

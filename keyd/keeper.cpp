@@ -13,6 +13,7 @@
 #include "atomic_file.hpp"
 #include "authority.hpp"
 #include "client_manifest.hpp"
+#include "config_tokens.hpp"
 #include "file_store.hpp"
 #include "front_process.hpp"
 #include "key_file.hpp"
@@ -52,6 +53,7 @@ Plan read_plan(const std::filesystem::path& file) {
   plan.front.log_format = config.log_format;
   plan.front.clients = client_pools(config.pools);
   plan.front.client_lifetime = config.client_lifetime.count();
+  plan.front.issuers = issuer_setups(config.pools);
   for (const auto& pool : config.pools) {
     auto ca = read_ca(pool.members_ca);
     if (config.clients_ca.empty()) plan.front.clients_ca += ca + "\n";

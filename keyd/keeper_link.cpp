@@ -6,10 +6,26 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
+#include "crypto/digest.hpp"
+
 namespace keyd {
 
 namespace asio = boost::asio;
 constexpr auto as_result = asio::as_tuple(asio::use_awaitable);
+
+namespace {
+
+// Whoever asked is told, once.
+template <class Waiting, class Answer>
+void settle(Waiting& waiting, const Answer& answer) {
+  const auto found = waiting.find(answer.id);
+  if (found == waiting.end()) return;
+  const auto done = std::move(found->second);
+  waiting.erase(found);
+  done(answer);
+}
+
+}  // namespace
 
 KeeperLink::KeeperLink(asio::io_context& context, int socket, Events events)
     : socket_(context, asio::local::stream_protocol(), socket), events_(std::move(events)) {
@@ -28,6 +44,21 @@ void KeeperLink::enrol(Enrol request, std::function<void(const Enrolled&)> done)
 }
 
 void KeeperLink::seen(SeenList members) { send(members); }
+
+const ShelfDirectory* KeeperLink::directory(const std::string& pool) const {
+  const auto found = directories_.find(pool);
+  return found == directories_.end() ? nullptr : &found->second;
+}
+
+void KeeperLink::issue(Issue request, std::function<void(const Issued&)> done) {
+  request.id = ++last_id_;
+  issuing_.emplace(request.id, std::move(done));
+  send(request);
+}
+
+void KeeperLink::sentinel_made(SentinelMade answer) { send(answer); }
+
+void KeeperLink::record_lost(RecordLost loss) { send(loss); }
 
 asio::awaitable<void> KeeperLink::read() {
   std::string buffer(65536, '\0');
@@ -67,7 +98,9 @@ void KeeperLink::handle(const ToFront& message) {
   if (const auto* generation = std::get_if<Publish>(&message)) return take(*generation);
   if (const auto* wrap = std::get_if<AddWrap>(&message)) return take(*wrap);
   if (const auto* answer = std::get_if<Enrolled>(&message)) return take(*answer);
-  throw ChannelError("the keeper tells of tokens, and no pool has any");
+  if (const auto* published = std::get_if<Directory>(&message)) return take(*published);
+  if (const auto* answer = std::get_if<Issued>(&message)) return take(*answer);
+  events_.make_sentinel(std::get<MakeSentinel>(message));
 }
 
 void KeeperLink::take(const Setup& setup) {
@@ -76,6 +109,12 @@ void KeeperLink::take(const Setup& setup) {
     std::map<std::string, ShelfPool> shelf;
     for (const auto& pool : setup.pools) shelf[pool.name] = std::move(shelf_[pool.name]);
     shelf_ = std::move(shelf);
+    std::map<std::string, ShelfDirectory> directories;
+    for (const auto& issuer : setup.issuers) {
+      const auto found = directories_.find(issuer.pool);
+      if (found != directories_.end()) directories.insert(directories_.extract(found));
+    }
+    directories_ = std::move(directories);
   }
   send(answer);
 }
@@ -97,12 +136,16 @@ void KeeperLink::take(const AddWrap& added) {
   found->second.wraps[added.wrap.member] = added.wrap;
 }
 
-void KeeperLink::take(const Enrolled& answer) {
-  const auto found = enrolling_.find(answer.id);
-  if (found == enrolling_.end()) return;
-  const auto done = std::move(found->second);
-  enrolling_.erase(found);
-  done(answer);
+void KeeperLink::take(const Enrolled& answer) { settle(enrolling_, answer); }
+
+void KeeperLink::take(const Issued& answer) { settle(issuing_, answer); }
+
+void KeeperLink::take(const Directory& published) {
+  if (shelf_.find(published.pool) == shelf_.end()) return;  // left the configuration meanwhile
+  const auto hash = ticket::crypto::sha256(ticket::as_bytes(published.body));
+  directories_[published.pool] = {std::make_shared<const std::string>(published.body),
+                                  "\"" + ticket::hex(ticket::BytesView(hash).first(16)) + "\"",
+                                  ticket::sys_seconds(ticket::seconds(published.changes_at))};
 }
 
 }  // namespace keyd

@@ -16,6 +16,7 @@ class KeeperLink : public Upstream {
     std::function<SetUp(const Setup&)> set_up;             // answered to the keeper
     std::function<void(const std::string& pool)> changed;  // a new generation
     std::function<void(const Report&)> reported;           // for those who watch
+    std::function<void(const MakeSentinel&)> make_sentinel;
     std::function<void()> stop;
     std::function<void(const std::string& why)> lost;  // the keeper is gone
   };
@@ -25,6 +26,10 @@ class KeeperLink : public Upstream {
   const ShelfPool* pool(const std::string& name) const override;
   void enrol(Enrol request, std::function<void(const Enrolled&)> done) override;
   void seen(SeenList members) override;
+  const ShelfDirectory* directory(const std::string& pool) const override;
+  void issue(Issue request, std::function<void(const Issued&)> done) override;
+  void sentinel_made(SentinelMade answer) override;
+  void record_lost(RecordLost loss) override;
 
  private:
   boost::asio::awaitable<void> read();
@@ -35,6 +40,8 @@ class KeeperLink : public Upstream {
   void take(const Publish& generation);
   void take(const AddWrap& wrap);
   void take(const Enrolled& answer);
+  void take(const Directory& published);
+  void take(const Issued& answer);
 
   boost::asio::local::stream_protocol::socket socket_;
   Events events_;
@@ -43,6 +50,8 @@ class KeeperLink : public Upstream {
   std::map<std::string, ShelfPool> shelf_;
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, std::function<void(const Enrolled&)>> enrolling_;
+  std::map<std::string, ShelfDirectory> directories_;  // by pool
+  std::map<std::uint64_t, std::function<void(const Issued&)>> issuing_;
 };
 
 }  // namespace keyd

@@ -118,7 +118,9 @@ int check_config(int argc, const char* const* argv) {
   std::size_t pools = 0;
   std::vector<std::string> notes;
   if (authority) {
-    pools = keyd::read_authority_config(file).pools.size();
+    const auto config = keyd::read_authority_config(file);
+    pools = config.pools.size();
+    notes = keyd::notes(config);
   } else {
     const auto config = keyd::read_agent_config(file);
     pools = config.pools.size();

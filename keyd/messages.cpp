@@ -14,7 +14,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(FrontPool, name, members_ca, rules)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ClientPool, id, names, servers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AttestedSecret, name, sha256)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(IssuerSetup, pool, listen, certificate, key, attest, attest_ca,
-                                   secrets, budget, budget_window, redis, redis_durable)
+                                   secrets, budget, budget_window, redis, redis_durable,
+                                   ristretto_type)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, listen, certificate, key, clients_ca, log_level, pools,
                                    metrics, log_format, clients, client_lifetime, issuers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Directory, pool, body, changes_at)

@@ -40,6 +40,7 @@ struct IssuerSetup {
   std::int64_t budget_window = 0;   // seconds
   std::vector<Address> redis = {};  // none or one
   bool redis_durable = false;
+  std::uint16_t ristretto_type = 0;  // its code point; 0 = not spoken
 };
 
 // The whole configuration of a front: takes effect as one, or not at all.

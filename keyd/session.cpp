@@ -19,6 +19,7 @@
 #include "api.hpp"
 #include "front.hpp"
 #include "log.hpp"
+#include "tls_context.hpp"
 
 namespace keyd {
 
@@ -26,7 +27,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
-using ticket::crypto::Certificate;
 using ticket::crypto::Role;
 using ticket::crypto::RoleKind;
 using namespace std::chrono_literals;
@@ -90,7 +90,6 @@ class Session : public std::enable_shared_from_this<Session> {
   // Why the peer may not act for the pool; without a body when it may.
   Answer refuse_stranger(const std::string& pool);
   void identify_again();
-  std::vector<Certificate> chain();
 
   // Among the connections of its certificate, as long as it lives.
   class Visit {
@@ -370,7 +369,7 @@ void Session::identify_again() {
   problem_.clear();
   problem_kind_ = RefusedRequest::role;
 
-  const auto presented = chain();
+  const auto presented = peer_chain(stream_.native_handle());
   auto role = identify(presented.front().get(), config_->rules);
   if (!role) {
     problem_ = role.error();
@@ -386,18 +385,6 @@ void Session::identify_again() {
     problem_ = *problem;
     problem_kind_ = RefusedRequest::untrusted;
   }
-}
-
-std::vector<Certificate> Session::chain() {
-  std::vector<Certificate> presented;
-  presented.emplace_back(SSL_get1_peer_certificate(stream_.native_handle()));
-  const auto* others = SSL_get_peer_cert_chain(stream_.native_handle());  // without the leaf
-  for (int i = 0; i < sk_X509_num(others); ++i) {
-    auto* const certificate = sk_X509_value(others, i);
-    X509_up_ref(certificate);
-    presented.emplace_back(certificate);
-  }
-  return presented;
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ struct FreeBio {
   void operator()(BIO* bio) const { BIO_free(bio); }
 };
 
-void trust(SSL_CTX* context, const std::string& pem) {
+void trust(SSL_CTX* context, const std::string& pem, const std::string& setting) {
   const std::unique_ptr<BIO, FreeBio> bio(
       BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   int count = 0;
@@ -40,7 +40,23 @@ void trust(SSL_CTX* context, const std::string& pem) {
     ++count;
   }
   ERR_clear_error();  // the end of the file is an error to OpenSSL
-  if (count == 0) throw std::runtime_error("clients_ca: no certificate in it");
+  if (count == 0) throw std::runtime_error(setting + ": no certificate in it");
+}
+
+std::shared_ptr<ssl::context> make_server(const std::string& certificate, const std::string& key,
+                                          int oldest_version) {
+  auto made = std::make_shared<ssl::context>(ssl::context::tls_server);
+  auto* context = made->native_handle();
+  check(SSL_CTX_set_min_proto_version(context, oldest_version), "the TLS version");
+  check(SSL_CTX_use_certificate_chain_file(context, certificate.c_str()), certificate);
+  check(SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM), key);
+  check(SSL_CTX_check_private_key(context), key + " is not the key of " + certificate);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  // No resumption here: each connection shows its certificate anew.
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context, 0);
+  return made;
 }
 
 }  // namespace
@@ -48,20 +64,34 @@ void trust(SSL_CTX* context, const std::string& pem) {
 std::shared_ptr<ssl::context> make_tls_context(const std::string& certificate,
                                                const std::string& key,
                                                const std::string& clients_ca_pem) {
-  auto made = std::make_shared<ssl::context>(ssl::context::tls_server);
-  auto* context = made->native_handle();
-  check(SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION), "TLS 1.3");
-  check(SSL_CTX_use_certificate_chain_file(context, certificate.c_str()), certificate);
-  check(SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM), key);
-  check(SSL_CTX_check_private_key(context), key + " is not the key of " + certificate);
-  trust(context, clients_ca_pem);
+  auto made = make_server(certificate, key, TLS1_3_VERSION);
+  trust(made->native_handle(), clients_ca_pem, "clients_ca");
   made->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-  // No resumption here: each connection shows its certificate anew.
-  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context, 0);
   return made;
+}
+
+std::shared_ptr<ssl::context> make_issuer_tls_context(const std::string& certificate,
+                                                      const std::string& key,
+                                                      const std::string& attest_ca_pem) {
+  auto made = make_server(certificate, key, TLS1_2_VERSION);
+  check(SSL_CTX_set_cipher_list(made->native_handle(), "ECDHE+AESGCM:ECDHE+CHACHA20"),
+        "the cipher suites of TLS 1.2");
+  if (attest_ca_pem.empty()) return made;
+  trust(made->native_handle(), attest_ca_pem, "attest_ca");
+  made->set_verify_mode(ssl::verify_peer);
+  return made;
+}
+
+std::vector<ticket::crypto::Certificate> peer_chain(SSL* connection) {
+  std::vector<ticket::crypto::Certificate> chain;
+  if (auto* const leaf = SSL_get1_peer_certificate(connection)) chain.emplace_back(leaf);
+  const auto* others = SSL_get_peer_cert_chain(connection);  // without the leaf
+  for (int i = 0; i < sk_X509_num(others); ++i) {
+    auto* const certificate = sk_X509_value(others, i);
+    X509_up_ref(certificate);
+    chain.emplace_back(certificate);
+  }
+  return chain;
 }
 
 }  // namespace keyd

@@ -99,6 +99,50 @@ lineage = "{lineage}"
 # fingerprint = "sha256:..."
 # subject = "CN=web1,O=Example"
 # san = "DNS:web1.example.org"
+
+# One-time tokens: clients get them here, blindly signed, and spend each once, anywhere
+# in the pool (docs/tokens.md). Belongs to the [[pool]] above; remove the # to have them.
+# [pool.tokens]
+#
+# Where clients ask, and the host (or HOST:PORT) at which they find it.
+# listen = "127.0.0.1:8443"
+# name = "issuer.example.org"
+#
+# The hosts that tokens are for, as challenges name them. Left out: any.
+# origins = ["a.example.org", "b.example.org"]
+#
+# The issuer's TLS. Without both it speaks plain HTTP, on loopback only.
+# certificate = "issuer.pem"
+# key = "issuer.key"
+#
+# blind-rsa, or ristretto, or both: redeemers of ristretto could also issue. Its code
+# point is a draft's.
+# types = ["blind-rsa"]
+# ristretto_type = 5
+#
+# An epoch of keys issues, then is only redeemed; it is made publish_ahead before (at
+# least 2m).
+# issue_for = "24h"
+# redeem_for = "24h"
+# publish_ahead = "1h"
+#
+# Who may have tokens: a client certificate of attest_ca, a bearer of a secret whose
+# SHA-256 stands in attest_secrets (lines: NAME HEX), or, on loopback, open: everybody.
+# attest = ["certificate"]
+# attest_ca = "clients.pem"
+# attest_secrets = "secrets"
+#
+# How many tokens each of them may have in a window.
+# budget = 1000
+# budget_window = "1h"
+#
+# How many tokens an epoch has room for, and where it is recorded which were spent: in a
+# Redis that all servers reach ("HOST:PORT" or the path of its socket), or in a table of
+# the one member that redeems.
+# capacity = 1000000
+# redis = "/run/redis/redis.sock"
+# redis_durable = false
+# redeemer = "web1"
 )";
 
 constexpr const char* agent_template =

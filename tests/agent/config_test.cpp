@@ -192,8 +192,7 @@ TEST_SUITE("config") {
          "3: [authority] certificate: no such file: FOLDER/none.pem; the PEM of keyd's"},
         {"\"keyd.pem\"", "\"folder\"", "3: [authority] certificate: not a file: FOLDER/folder;"},
         {"\"keyd.pem\"", "\"\"", "3: [authority] certificate: empty; the PEM"},
-        {"\"keyd.pem\"", "3",
-         "3: [authority] certificate: neither a text, a list nor a table, not a text"},
+        {"\"keyd.pem\"", "3", "3: [authority] certificate: a number, not a text"},
         {"\"keyd.key\"", "\"open.key\"",
          "4: [authority] key: FOLDER/open.key: other users can read or change it; type: chmod "
          "0600 "},
@@ -234,7 +233,7 @@ TEST_SUITE("config") {
         {"\"30m\"", "\"2w\"", "14: [[pool]] rotate_every: \"2w\" is no duration"},
         {"\"30m\"", "\"-1h\"", "14: [[pool]] rotate_every: \"-1h\" is no duration"},
         {"\"30m\"", "1800",
-         "14: [[pool]] rotate_every: neither a text, a list nor a table, not a text; a whole "
+         "14: [[pool]] rotate_every: a number, not a text; a whole "
          "number"},
         {"\"30m\"", "\"0s\"", "14: [[pool]] rotate_every: impossible policy; rotate_every"},
         {"\"30m\"", "\"1s\"",

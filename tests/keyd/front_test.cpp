@@ -15,6 +15,10 @@ struct Notebook : keyd::Upstream {
   const keyd::ShelfPool* pool(const std::string&) const override { return nullptr; }
   void enrol(keyd::Enrol, std::function<void(const keyd::Enrolled&)>) override {}
   void seen(SeenList members) override { told.push_back(std::move(members.members)); }
+  const keyd::ShelfDirectory* directory(const std::string&) const override { return nullptr; }
+  void issue(keyd::Issue, std::function<void(const keyd::Issued&)>) override {}
+  void sentinel_made(keyd::SentinelMade) override {}
+  void record_lost(keyd::RecordLost) override {}
 
   std::vector<std::vector<Seen>> told;
 };

@@ -88,7 +88,8 @@ TEST_SUITE("metrics") {
   TEST_CASE("every metric stands in docs/metrics.md, and no other") {
     const auto report = report_of_two_pools();
     const keyd::FrontCounts counts;
-    auto exported = names_of(keyd::write_front_metrics({.report = report, .counts = counts}));
+    auto exported = names_of(keyd::write_front_metrics(
+        {.report = report, .counts = counts, .started = noon, .issuers = {"web"}}));
     exported.merge(names_of(keyd::write_agent_metrics(sight_of_two_pools(), noon)));
 
     const auto text = support::read_text(support::source_root() / "docs/metrics.md");
@@ -120,6 +121,9 @@ TEST_SUITE("metrics") {
     for (int i = 0; i < static_cast<int>(keyd::RefusedRequest::count_); ++i) {
       documented(to_text(static_cast<keyd::RefusedRequest>(i)));
     }
+    for (int i = 0; i < static_cast<int>(keyd::Budget::Why::count_); ++i) {
+      documented(to_text(static_cast<keyd::Budget::Why>(i)));
+    }
     for (const auto* kind : keyd::alarm_kinds) documented(kind);
     for (auto i = static_cast<unsigned>(ring::Counter::unknown_key); i < ring::counter_count; ++i) {
       documented(to_text(static_cast<ring::Counter>(i)));
@@ -134,8 +138,18 @@ TEST_SUITE("metrics") {
     counts.refuse(keyd::RefusedRequest::other_pool);
     counts.pool("web").bundles_served = 5;
     counts.open = 4;
-    const auto families = read_exposition(keyd::write_front_metrics(
-        {.report = report, .counts = counts, .handshaking = 1, .long_polls = {{"mail", 2}}}));
+    auto& issuer = counts.issuer("web");
+    for (const int status : {200, 200, 429}) issuer.answered(status);
+    issuer.answered(599);  // of no request of ours
+    issuer.refuse(keyd::Budget::Why::spent);
+    issuer.tokens = 33;
+    issuer.connections = 2;
+    const auto families = read_exposition(keyd::write_front_metrics({.report = report,
+                                                                     .counts = counts,
+                                                                     .handshaking = 1,
+                                                                     .long_polls = {{"mail", 2}},
+                                                                     .started = noon,
+                                                                     .issuers = {"web"}}));
     const auto value = [&](const char* name, const char* labels) {
       return families.at(name).samples.at(labels);
     };
@@ -151,6 +165,13 @@ TEST_SUITE("metrics") {
     CHECK(value("keyd_bundles_served_total", "{pool=\"web\"}") == 5);
     CHECK(value("keyd_long_polls", "{pool=\"mail\"}") == 2);
     CHECK(value("keyd_connections", "{state=\"open\"}") == 3);
+    CHECK(value("keyd_issuer_requests_total", "{pool=\"web\",status=\"200\"}") == 2);
+    CHECK(value("keyd_issuer_requests_total", "{pool=\"web\",status=\"429\"}") == 1);
+    CHECK(value("keyd_issuer_requests_total", "{pool=\"web\",status=\"304\"}") == 0);
+    CHECK(value("keyd_issuer_budget_refused_total", "{pool=\"web\",reason=\"spent\"}") == 1);
+    CHECK(value("keyd_issuer_tokens_total", "{pool=\"web\"}") == 33);
+    CHECK(value("keyd_issuer_connections", "{pool=\"web\"}") == 2);
+    CHECK(families.at("keyd_issuer_tokens_total").samples.size() == 1);  // mail has none
   }
 
   TEST_CASE("promise 2: the ring's alarm rises by the clock alone") {
