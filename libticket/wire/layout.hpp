@@ -163,6 +163,10 @@
 //    56    8  boot time    of the same moment, in ns (CLOCK_BOOTTIME); at 64, 8: lines
 //    72   32  SHA-256 of magic, version, epoch id, boot id, opened, boot time and lines
 //     then lines of 8 fingerprints of 8 bytes; 0 = free
+//
+//   The record in Redis; bytes 0-8 of a location choose N     replay/redis_record.cpp
+//     {tkt:POOL}:EPOCHIDHEX:s   RUNID:REPLID:BUCKETS:RANDOMHEX, text
+//     {tkt:POOL}:EPOCHIDHEX:N   hash of bytes 8-16 of the location -> claim id 16
 #pragma once
 
 #include <cstddef>

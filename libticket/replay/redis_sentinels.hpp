@@ -1,0 +1,51 @@
+// Makes the sentinels of epochs in Redis, and looks each second whether they stand. Only
+// keyd's front does this, one for a pool: who makes a sentinel says that nothing of its
+// epoch was spent yet.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "replay/redis_session.hpp"
+
+namespace ticket::replay {
+
+class RedisSentinels final : public RedisSession {
+ public:
+  // An empty text: it stands. Else why it does not, or may not.
+  using Made = std::function<void(const std::string& error)>;
+  // Told once for an epoch, which is then forgotten.
+  using Lost = std::function<void(const RedisEpoch& epoch, const std::string& why)>;
+
+  RedisSentinels(const RedisOptions& options, Lost lost)
+      : RedisSession(options), lost_(std::move(lost)) {}
+
+  // Makes the sentinel of an epoch that has issued nothing yet, never again later, and
+  // watches it. After an error the same call may be made again; there may be one where
+  // the sentinel came about and only the answer was lost.
+  void make(const RedisEpoch& epoch, sys_seconds redeems_until, Made made);
+  // Watches one that was made earlier, maybe by a process before this one.
+  void watch(const RedisEpoch& epoch);
+  void forget(const EpochId& epoch);
+
+ private:
+  struct Making {
+    RedisEpoch epoch;
+    std::string value;
+    Made made;
+    std::string error;
+  };
+
+  void looked() override;
+  void refused(const RedisRefusal& refusal) override;
+  void ended() override;
+  void compare(const RedisReply& reply);
+  void check(const RedisEpoch& epoch, const RedisReply& reply);
+  void lose(const RedisEpoch& epoch, const std::string& why);
+
+  Lost lost_;
+  std::vector<RedisEpoch> watched_;
+  std::deque<Making> making_;  // in the order in which they were sent
+};
+
+}  // namespace ticket::replay
