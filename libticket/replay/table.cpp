@@ -242,13 +242,19 @@ Table Table::open(const std::filesystem::path& path, const TableEpoch& epoch, Ta
                   Moment now, int group) {
   // twice: somebody may remove what somebody else has just made
   for (int i = 0; i < 2; ++i) {
-    if (auto file = open_existing(path)) return Table(std::move(file), epoch, now, path);
-    if (errno != ENOENT) fail(name_of(path));
+    if (auto table = find(path, epoch, now)) return std::move(*table);
     make_file(path, epoch, size, now, group);
   }
   auto file = open_existing(path);
   if (!file) fail(name_of(path));
   return Table(std::move(file), epoch, now, path);
+}
+
+std::optional<Table> Table::find(const std::filesystem::path& path, const TableEpoch& epoch,
+                                 Moment now) {
+  if (auto file = open_existing(path)) return Table(std::move(file), epoch, now, path);
+  if (errno != ENOENT) fail(name_of(path));
+  return std::nullopt;
 }
 
 namespace {

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/clock.hpp"
 #include "replay/index.hpp"
@@ -64,6 +65,9 @@ class Table final : public Index {
   // for what is no table or another epoch's; that is left as it is.
   static Table open(const std::filesystem::path& path, const TableEpoch& epoch, TableSize size,
                     Moment now, int group = -1);
+  // Opens the file at `path` and makes none; nullopt when nothing is there. Throws as open().
+  static std::optional<Table> find(const std::filesystem::path& path, const TableEpoch& epoch,
+                                   Moment now);
   // Sealed memory without a name, which nobody can shorten: hand file() on to others, by
   // fork or over a socket. Throws std::system_error.
   static Table make(const TableEpoch& epoch, TableSize size, Moment now);

@@ -57,6 +57,7 @@ class Refusal {
  public:
   Refusal(Rejection why) : rejection_(why) {}
   static Refusal early() { return Refusal(); }
+  std::optional<Rejection> rejection() const { return rejection_; }  // nullopt: early
 
   friend bool operator==(const Refusal&, const Refusal&) = default;
   friend const char* to_text(const Refusal& refusal);
@@ -64,7 +65,7 @@ class Refusal {
  private:
   Refusal() = default;
 
-  std::optional<Rejection> rejection_;  // nullopt: early
+  std::optional<Rejection> rejection_;
 };
 const char* to_text(const Refusal& refusal);
 

@@ -167,6 +167,10 @@
 //   The record in Redis; bytes 0-8 of a location choose N     replay/redis_record.cpp
 //     {tkt:POOL}:EPOCHIDHEX:s   RUNID:REPLID:BUCKETS:RANDOMHEX, text
 //     {tkt:POOL}:EPOCHIDHEX:N   hash of bytes 8-16 of the location -> claim id 16
+//
+//   Claims socket, between servers of a host and its agent     wire/claim.cpp
+//     claim:   number 4 | epoch id 16 | location 32 | claim id 16
+//     answer:  number 4 | verdict 1 (0 = fresh, 1 = replay, 2 = unknown); in any order
 #pragma once
 
 #include <cstddef>
@@ -185,6 +189,8 @@ constexpr std::size_t stek_size = 80;
 constexpr std::size_t epoch_secret_size = 32;
 constexpr std::size_t attribution_size = 27;
 constexpr std::size_t wrap_size = 34;
+constexpr std::size_t claim_size = 68;
+constexpr std::size_t claim_answer_size = 5;
 
 constexpr std::string_view client_cache_magic{"tktclnt\0", 8};
 constexpr std::size_t token_input_size = 98;  // what an authenticator is over
