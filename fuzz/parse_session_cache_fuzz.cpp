@@ -23,7 +23,7 @@ void try_parse(ticket::BytesView bytes) {
     holds(cached.session.session && cached.session.lineage && cached.session.lineage->leaf);
     holds(now < cached.session.expires);
     holds(cached.session.expires <= cached.session.received + longest_life);
-    holds(cached.partition.find('\0') == std::string::npos);
+    holds(cached.partition.text().find('\0') == std::string::npos);
     cache.put(cached.partition, cached.pool, std::move(cached.session));
     ++sessions;
   }

@@ -151,7 +151,7 @@ tkt_client_info info_of(const client::ConnectionReport& report) {
   info.resumed = report.offered && report.resumed ? 1 : 0;
   info.ended = report.ended ? 1 : 0;
   if (report.ticket_of) copy_text(report.ticket_of->text(), info.ticket_of, sizeof info.ticket_of);
-  copy_text(report.pool, info.pool, sizeof info.pool);
+  copy_text(report.pool.text(), info.pool, sizeof info.pool);
   copy_text(client::to_text(report.offered ? client::Verdict::yes : report.why), info.why,
             sizeof info.why);
   return info;

@@ -25,6 +25,7 @@ constexpr std::size_t most_sessions = 1'000'000;
 std::string_view magic() { return wire::client_cache_magic; }
 
 BytesView view(const std::string& text) { return as_bytes(text); }
+BytesView view(const Name& name) { return as_bytes(name.text()); }
 
 SessionPtr parse_der(BytesView der) {
   const unsigned char* at = raw(der);
@@ -61,7 +62,39 @@ std::size_t size_of(std::string_view partition, std::string_view pool, const Ses
                     std::size_t der) {
   const Lineage& lineage = *session.lineage;
   return 4 + partition.size() + 4 + pool.size() + 4 + session.server.text().size() + 1 +
-         session.alpn.size() + 8 + 8 + 4 + lineage.name.size() + 1 + verify_size + 32 + 4 + der;
+         session.alpn.size() + 8 + 8 + 4 + lineage.name.text().size() + 1 + verify_size + 32 + 4 +
+         der;
+}
+
+// Secret bytes that grow. A SecretBytes takes four mappings of memory, of which Linux gives a
+// process 65,530: so one holds all sessions, not one each.
+class Growing {
+ public:
+  // `size` more, to be filled.
+  std::span<std::byte> more(std::size_t size) {
+    if (bytes_.size() - size_ < size) {
+      SecretBytes larger(std::max(size_ + size, bytes_.size() * 2));
+      std::ranges::copy(view(), larger.fill().begin());
+      bytes_ = std::move(larger);
+    }
+    size_ += size;
+    return bytes_.fill().subspan(size_ - size, size);
+  }
+  void clear() { size_ = 0; }
+  BytesView view() const { return bytes_.expose().first(size_); }
+
+ private:
+  SecretBytes bytes_;
+  std::size_t size_ = 0;
+};
+
+// False for what cannot be written. `der`: for as long as that takes.
+bool put_der(Growing& der, const SSL_SESSION* session) {
+  der.clear();
+  const int size = i2d_SSL_SESSION(session, nullptr);
+  if (size <= 0) return false;
+  unsigned char* at = raw(der.more(static_cast<std::size_t>(size)));
+  return i2d_SSL_SESSION(session, &at) == size;
 }
 
 void put_session(wire::Writer& writer, std::string_view partition, std::string_view pool,
@@ -86,7 +119,7 @@ Checked<CachedSession> take_session(wire::Cursor& cursor) {
   const auto received = TRY(cursor.time());
   const auto expires = TRY(cursor.time());
   Lineage lineage;
-  lineage.name = as_text(TRY(cursor.long_field()));
+  lineage.name = std::string(as_text(TRY(cursor.long_field())));
   lineage.chain_verified = TRY(cursor.integer<std::uint8_t>()) == 1;
   lineage.verify = TRY(take_verify(cursor));
   lineage.identity = TRY(cursor.array<32>());
@@ -133,23 +166,23 @@ void write_all(int file, BytesView bytes, const std::string& path) {
   }
 }
 
-// Keeps a descriptor for as long as a function runs.
+// Closes a descriptor unless it is taken out.
 struct Descriptor {
   explicit Descriptor(int opened) : number(opened) {}
   ~Descriptor() {
     if (number >= 0) ::close(number);
   }
-  Descriptor(const Descriptor&) = delete;
-  const int number;
+  Descriptor(Descriptor&& other) noexcept : number(std::exchange(other.number, -1)) {}
+  int number;
 };
 
-void write_temporary(const std::string& path, BytesView content) {
+Descriptor write_temporary(const std::string& path, BytesView content) {
   ::unlink(path.c_str());  // left by a kill
-  const Descriptor file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.number < 0) fail(path);
   write_all(file.number, content, path);
   if (::fsync(file.number) != 0) fail(path);
+  return file;
 }
 
 struct Content {
@@ -163,7 +196,7 @@ Content read_whole(int file) {
   if (status.st_uid != ::geteuid()) return {{}, "belongs to another user"};
   if ((status.st_mode & 077) != 0) return {{}, "others may read or write it: chmod 600"};
   const auto size = static_cast<std::size_t>(status.st_size);
-  if (size == 0) return {{}, "torn"};
+  if (size == 0) return {{}, "empty"};
   if (size > max_cache_file_size) return {{}, "too large"};
   SecretBytes bytes(size);
   std::size_t got = 0;
@@ -196,28 +229,22 @@ tl::expected<std::vector<CachedSession>, std::string> parse_session_cache(BytesV
 
 SecretBytes write_session_cache(const SessionCache& cache, sys_seconds now) {
   // Written while the cache is visited: sessions may change once its locks are let go.
-  std::vector<SecretBytes> pieces;
-  std::size_t total = magic().size() + 1 + 4;
+  Growing sessions, der;
+  const std::size_t head = magic().size() + 1 + 4;
+  std::uint32_t count = 0;
   cache.each([&](std::string_view partition, std::string_view pool, const Session& session) {
-    if (session.expires <= now || pieces.size() >= most_sessions) return;
-    const int length = i2d_SSL_SESSION(session.session.get(), nullptr);
-    if (length <= 0 || session.alpn.size() > 255) return;
-    SecretBytes der(static_cast<std::size_t>(length));
-    unsigned char* at = raw(der.fill());
-    if (i2d_SSL_SESSION(session.session.get(), &at) != length) return;
-    SecretBytes piece(size_of(partition, pool, session, der.size()));
-    wire::Writer writer(piece.fill());
-    put_session(writer, partition, pool, session, der.expose());
-    if (total + piece.size() + digest_size > max_cache_file_size) return;
-    total += piece.size();
-    pieces.push_back(std::move(piece));
+    if (session.expires <= now || count >= most_sessions || session.alpn.size() > 255) return;
+    if (!put_der(der, session.session.get())) return;
+    const auto size = size_of(partition, pool, session, der.view().size());
+    if (head + sessions.view().size() + size + digest_size > max_cache_file_size) return;
+    wire::Writer writer(sessions.more(size));
+    put_session(writer, partition, pool, session, der.view());
+    ++count;
   });
-  SecretBytes file(total + digest_size);
+  SecretBytes file(head + sessions.view().size() + digest_size);
   wire::Writer writer(file.fill());
-  writer.bytes(as_bytes(magic())).integer(version);
-  writer.integer(static_cast<std::uint32_t>(pieces.size()));
-  for (const auto& piece : pieces) writer.bytes(piece.expose());
-  writer.bytes(crypto::sha256(file.expose().first(total)));
+  writer.bytes(as_bytes(magic())).integer(version).integer(count).bytes(sessions.view());
+  writer.bytes(crypto::sha256(file.expose().first(writer.written())));
   return file;
 }
 
@@ -241,11 +268,11 @@ std::string CacheFile::load(sys_seconds now, const std::function<void(CachedSess
                ? "in use by another process; sessions stay in memory"
                : std::generic_category().message(errno) + "; sessions stay in memory";
   }
-  const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (file.number < 0) {
+  file_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file_ < 0) {
     return errno == ENOENT ? "" : std::generic_category().message(errno) + "; ignored";
   }
-  const auto content = read_whole(file.number);
+  const auto content = read_whole(file_);
   if (!content.why.empty()) return content.why + "; ignored";
   auto sessions = parse_session_cache(content.bytes.expose(), now);
   if (!sessions) return sessions.error() + "; ignored";
@@ -258,27 +285,46 @@ void CacheFile::save(sys_seconds now, const SessionCache& cache) {
   const std::lock_guard guard(mutex_);
   if (lock_ < 0) return;
   // From here on a session that is offered spoils the file, whether it got into it or not.
-  stands_ = true;
-  const auto content = write_session_cache(cache, now);
+  const bool stood = stands_.exchange(true);
   const auto temporary = path_ + ".new";
   try {
-    write_temporary(temporary, content.expose());
+    const auto content = write_session_cache(cache, now);
+    auto written = write_temporary(temporary, content.expose());
+    const std::lock_guard standing(standing_);
+    if (!stands_) {  // spoilt meanwhile
+      ::unlink(temporary.c_str());
+      return;
+    }
     if (::rename(temporary.c_str(), path_.c_str()) != 0) fail(path_);
+    std::swap(file_, written.number);
   } catch (...) {
     ::unlink(temporary.c_str());
+    const std::lock_guard standing(standing_);
+    stands_ = stands_ && stood;
     throw;
   }
-  if (!stands_) ::unlink(path_.c_str());
 }
 
-// Takes no lock: called with one of the cache's, which save() waits for.
-void CacheFile::spoil() {
-  if (stands_.load(std::memory_order_relaxed) && stands_.exchange(false)) ::unlink(path_.c_str());
+// Called with a lock of the cache's, which save() waits for: so takes none that save() holds
+// while it waits.
+bool CacheFile::spoil() {
+  if (!stands_.load(std::memory_order_relaxed)) return true;
+  const std::lock_guard standing(standing_);
+  // who may not remove it any more, having dropped privileges, may still empty it
+  const bool gone =
+      ::unlink(path_.c_str()) == 0 || errno == ENOENT || (file_ >= 0 && ::ftruncate(file_, 0) == 0);
+  if (gone) stands_ = false;
+  return gone;
+}
+
+void CacheFile::close_file() {
+  if (file_ >= 0) ::close(std::exchange(file_, -1));
 }
 
 void CacheFile::release() {
   const std::lock_guard guard(mutex_);
   stands_ = false;  // it is the next one's now
+  close_file();
   if (lock_ >= 0) ::close(std::exchange(lock_, -1));
 }
 

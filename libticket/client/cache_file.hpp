@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "base/secret.hpp"
+#include "client/pool_map.hpp"
 #include "client/session_cache.hpp"
 
 namespace ticket::client {
 
 struct CachedSession {
-  std::string partition;
-  std::string pool;
+  Name partition;
+  Pool pool;
   Session session;
 };
 
@@ -44,18 +45,22 @@ class CacheFile {
   std::string load(sys_seconds now, const std::function<void(CachedSession&&)>& take);
   // Mode 0600, whole or not at all. Throws std::system_error.
   void save(sys_seconds now, const SessionCache& cache);
-  // A TLS 1.3 session is about to be taken out of the cache.
-  void spoil();
+  // A TLS 1.3 session is about to be taken out of the cache. False when the file can neither
+  // be removed nor emptied: then it must not be offered, or the next process would again.
+  bool spoil();
   // Gives the file up to the next process. Once no session is left to be offered.
   void release();
 
  private:
   bool lock();
+  void close_file();
 
   const std::string path_;
   int lock_ = -1;
-  std::mutex mutex_;
-  std::atomic<bool> stands_{false};  // what is in the file may be offered by the next process
+  std::mutex mutex_;                 // of who saves
+  std::mutex standing_;              // of who removes or replaces the file
+  int file_ = -1;                    // the file at the path
+  std::atomic<bool> stands_{false};  // what is in it may be offered by the next process
 };
 
 }  // namespace ticket::client

@@ -50,7 +50,7 @@ Client::Place Client::place_of(const Server& server, sys_seconds now,
                                std::chrono::milliseconds patience) {
   const auto word = pools_.word();
   auto pool = pools_.find(server, now, patience);
-  if (!is_alone(pool) && doubts_.holds(server.text(), pool, now)) return {pool_alone(server), 0};
+  if (!is_alone(pool) && doubts_.holds(server, pool, now)) return {pool_alone(server), 0};
   const bool vouched = is_of_manifest(pool) && pools_.word() == word;
   return {std::move(pool), vouched ? word : 0};
 }
@@ -58,48 +58,52 @@ Client::Place Client::place_of(const Server& server, sys_seconds now,
 // Whether the session's server is of the pool now, too.
 bool Client::is_there(const Session& session, const Place& place, sys_seconds now) {
   if (place.word != 0 && session.vouched == place.word) {
-    return !doubts_.holds(session.server.text(), place.pool, now);
+    return !doubts_.holds(session.server, place.pool, now);
   }
   return place_of(session.server, now, std::chrono::milliseconds(0)).pool == place.pool;
 }
 
-SessionCache::Found Client::look(std::string_view partition, const Place& place,
-                                 const Target& target, sys_seconds now) {
-  return cache_.take(partition, place.pool, [&](const Session& session) {
+// Whether the next process will not offer it too.
+bool Client::may_go(const Session& session) {
+  if (!session.once() || file_.spoil()) return true;
+  if (!told_.exchange(true)) {
+    log(LogLevel::warning, "cache file " + options_.cache_path +
+                               ": cannot be removed, so no TLS 1.3 session is offered");
+  }
+  return false;
+}
+
+SessionCache::Found Client::look(const Name& partition, const Place& place, const Target& target,
+                                 sys_seconds now) {
+  const auto judge = [&](const Session& session) {
     const bool there = session.server == target.server || is_there(session, place, now);
     const auto verdict =
         there ? may_offer(session, target, options_.any_name, now) : Verdict::moved;
-    if (verdict == Verdict::yes && session.once()) file_.spoil();
-    return verdict;
-  });
+    return verdict != Verdict::yes || may_go(session) ? verdict : Verdict::file_stands;
+  };
+  return cache_.take(partition, place.pool, std::ref(judge));  // by itself it needs memory
 }
 
-Offer Client::offer(std::string_view partition, const Target& target) {
+Offer Client::offer(const Name& partition, const Target& target) {
   if (closed_) return {pool_alone(target.server), std::nullopt, Verdict::none};
   const auto now = options_.clock();
-  const auto place = place_of(target.server, now, options_.dns_wait);
-  Offer offer{place.pool, std::nullopt, Verdict::none};
+  auto place = place_of(target.server, now, options_.dns_wait);
   add(Count::prepared);
-  if (doubts_.take_failure(target.server.text(), now)) {
-    offer.why = Verdict::after_failure;
-    return offer;
+  if (doubts_.take_failure(target.server, now)) {
+    return {std::move(place.pool), std::nullopt, Verdict::after_failure};
   }
   auto found = look(partition, place, target, now);
-  if (!found.session && !is_alone(offer.pool)) {
+  if (!found.session && !is_alone(place.pool)) {
     // what came before anybody said that it has a pool
     auto alone = look(partition, {pool_alone(target.server), 0}, target, now);
     if (alone.why != Verdict::none) found = std::move(alone);
   }
-  offer.why = found.why;
-  offer.session = std::move(found.session);
-  if (offer.session && !offer.session->session) {  // no memory for a copy
-    offer.session.reset();
-    offer.why = Verdict::none;
-  }
-  return offer;
+  const bool copied = !found.session || found.session->session;  // else memory is short
+  if (!copied) found = {};
+  return {std::move(place.pool), std::move(found.session), found.why};
 }
 
-void Client::keep(std::string_view partition, Session session) {
+void Client::keep(const Name& partition, Session session) {
   if (closed_) return;
   const auto now = options_.clock();
   if (!session.session || !session.lineage || session.expires <= now) return;
@@ -117,21 +121,21 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
   add(pool, end);
   if (end == End::failed) {
     add(Count::failed);
-    if (doubts_.failed(server.text(), pool, other, options_.clock())) {
+    if (doubts_.failed(server, pool, other, options_.clock())) {
       add(Count::doubted);
-      log(LogLevel::warning, server.text() + " ended a handshake that offered a ticket of " + pool +
-                                 ": it is on its own for a time");
+      log(LogLevel::warning, server.text() + " ended a handshake that offered a ticket of " +
+                                 pool.text() + ": it is on its own for a time");
     }
   } else if (end == End::resumed) {
     add(Count::resumed);
     if (other) add(Count::resumed_other);
-    doubts_.resumed(server.text(), pool, other);
+    doubts_.resumed(server, pool, other);
   } else {
     add(Count::refused);
-    if (other && doubts_.refused(server.text(), pool, options_.clock())) {
+    if (other && doubts_.refused(server, pool, options_.clock())) {
       add(Count::doubted);
       log(LogLevel::warning,
-          server.text() + " takes no tickets of " + pool + ": it is on its own for a time");
+          server.text() + " takes no tickets of " + pool.text() + ": it is on its own for a time");
     }
   }
 }
@@ -163,8 +167,10 @@ void Client::add(Count which) {
 void Client::add(const Pool& pool, End end) {
   if (is_alone(pool)) return;
   const std::lock_guard guard(pool_counts_mutex_);
-  if (pool_counts_.size() >= most_counted_pools && !pool_counts_.contains(pool)) return;
-  auto& counts = pool_counts_[pool];
+  if (pool_counts_.size() >= most_counted_pools && !pool_counts_.contains(pool.text())) {
+    return;
+  }
+  auto& counts = pool_counts_[pool.text()];
   ++counts.offered;
   ++(end == End::resumed ? counts.resumed : end == End::full ? counts.refused : counts.failed);
 }
@@ -177,7 +183,7 @@ std::uint64_t Client::count(Count which) const {
   return sum;
 }
 
-std::map<Pool, PoolCounts> Client::pool_counts() const {
+std::map<std::string, PoolCounts> Client::pool_counts() const {
   const std::lock_guard guard(pool_counts_mutex_);
   return pool_counts_;
 }

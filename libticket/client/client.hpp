@@ -71,9 +71,9 @@ class Client {
   // Replaces the manifest, or says what is wrong with it and keeps the one that is there.
   tl::expected<void, std::string> use_manifest(std::string_view text);
 
-  Offer offer(std::string_view partition, const Target& target);
+  Offer offer(const Name& partition, const Target& target);
   // A session that came by a connection of this partition to its server.
-  void keep(std::string_view partition, Session session);
+  void keep(const Name& partition, Session session);
   // What became of the offer. `ticket_of`: the session's server; nullptr = none was offered.
   void conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end);
 
@@ -89,7 +89,7 @@ class Client {
   std::uint64_t dropped() const { return cache_.dropped(); }
   std::size_t manifest_size() const { return pools_.manifest_size(options_.clock()); }
   // By pools that a manifest or DNS named, as they are called in pool_map.hpp.
-  std::map<Pool, PoolCounts> pool_counts() const;
+  std::map<std::string, PoolCounts> pool_counts() const;
 
   bool closed() const { return closed_; }
   sys_seconds now() const { return options_.clock(); }
@@ -111,8 +111,9 @@ class Client {
   };
   Place place_of(const Server& server, sys_seconds now, std::chrono::milliseconds patience);
   bool is_there(const Session& session, const Place& place, sys_seconds now);
-  SessionCache::Found look(std::string_view partition, const Place& place, const Target& target,
+  SessionCache::Found look(const Name& partition, const Place& place, const Target& target,
                            sys_seconds now);
+  bool may_go(const Session& session);
   void load();
 
   const ClientOptions options_;
@@ -120,10 +121,11 @@ class Client {
   SessionCache cache_;
   Doubts doubts_;
   CacheFile file_;
+  std::atomic<bool> told_{false};  // that the file cannot be removed
   std::atomic<bool> closed_{false};
   std::array<Counters, 16> counters_;
   mutable std::mutex pool_counts_mutex_;
-  std::map<Pool, PoolCounts> pool_counts_;
+  std::map<std::string, PoolCounts> pool_counts_;
 };
 
 }  // namespace ticket::client

@@ -8,12 +8,8 @@ namespace {
 
 constexpr seconds first_doubt = std::chrono::minutes(10);
 constexpr seconds longest_doubt = std::chrono::hours(24);
-constexpr char any_ticket[] = "";   // in a pool's place: the server, whosever ticket
+const NameKey any_ticket;           // in a pool's place: the server, whosever ticket
 constexpr std::size_t most = 4096;  // of each; whoever has more forgets one
-
-std::string key_of(const std::string& server, const std::string& pool) {
-  return server + ' ' + pool;
-}
 
 template <class Table>
 void make_room(Table& table) {
@@ -24,15 +20,15 @@ void make_room(Table& table) {
 
 void Doubts::count() { troubles_ = doubts_.size() + failures_.size(); }
 
-bool Doubts::holds(const std::string& server, const std::string& pool, sys_seconds now) const {
+bool Doubts::holds(const Server& server, const Pool& pool, sys_seconds now) const {
   if (troubles_.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard guard(mutex_);
-  const auto doubt = doubts_.find(key_of(server, pool));
+  const auto doubt = doubts_.find(joined(server.key(), pool.key()));
   return doubt != doubts_.end() && now < doubt->second.until;
 }
 
 // Takes note of a miss; `enough` of them begin a doubt.
-bool Doubts::miss(const std::string& key, unsigned enough, sys_seconds now) {
+bool Doubts::miss(const NameKey& key, unsigned enough, sys_seconds now) {
   if (!doubts_.contains(key)) make_room(doubts_);
   Doubt& doubt = doubts_[key];
   count();
@@ -44,36 +40,35 @@ bool Doubts::miss(const std::string& key, unsigned enough, sys_seconds now) {
   return true;
 }
 
-bool Doubts::refused(const std::string& server, const std::string& pool, sys_seconds now) {
+bool Doubts::refused(const Server& server, const Pool& pool, sys_seconds now) {
   if (after_ == 0) return false;
   const std::lock_guard guard(mutex_);
-  return miss(key_of(server, pool), after_, now);
+  return miss(joined(server.key(), pool.key()), after_, now);
 }
 
-void Doubts::resumed(const std::string& server, const std::string& pool, bool other) {
+void Doubts::resumed(const Server& server, const Pool& pool, bool other) {
   if (troubles_.load(std::memory_order_relaxed) == 0) return;
   const std::lock_guard guard(mutex_);
-  if (other) doubts_.erase(key_of(server, pool));
-  doubts_.erase(key_of(server, any_ticket));
+  if (other) doubts_.erase(joined(server.key(), pool.key()));
+  doubts_.erase(joined(server.key(), any_ticket));
   count();
 }
 
-bool Doubts::failed(const std::string& server, const std::string& pool, bool other,
-                    sys_seconds now) {
+bool Doubts::failed(const Server& server, const Pool& pool, bool other, sys_seconds now) {
   const std::lock_guard guard(mutex_);
   make_room(failures_);
-  failures_.insert(server);
+  failures_.insert(server.key());
   count();
-  miss(key_of(server, any_ticket), 2, now);
-  return other && miss(key_of(server, pool), 1, now);
+  miss(joined(server.key(), any_ticket), 2, now);
+  return other && miss(joined(server.key(), pool.key()), 1, now);
 }
 
-bool Doubts::take_failure(const std::string& server, sys_seconds now) {
+bool Doubts::take_failure(const Server& server, sys_seconds now) {
   if (troubles_.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard guard(mutex_);
-  const bool had = failures_.erase(server) > 0;
+  const bool had = failures_.erase(server.key()) > 0;
   count();
-  const auto doubt = doubts_.find(key_of(server, any_ticket));
+  const auto doubt = doubts_.find(joined(server.key(), any_ticket));
   return had || (doubt != doubts_.end() && now < doubt->second.until);
 }
 

@@ -3,11 +3,11 @@
 
 #include <atomic>
 #include <mutex>
-#include <string>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/clock.hpp"
+#include "client/pool_map.hpp"
 
 namespace ticket::client {
 
@@ -19,18 +19,18 @@ class Doubts {
  public:
   explicit Doubts(unsigned after) : after_(after) {}
 
-  bool holds(const std::string& server, const std::string& pool, sys_seconds now) const;
+  bool holds(const Server& server, const Pool& pool, sys_seconds now) const;
   // True when that begins a doubt.
-  bool refused(const std::string& server, const std::string& pool, sys_seconds now);
+  bool refused(const Server& server, const Pool& pool, sys_seconds now);
   // `other`: by a ticket of another server.
-  void resumed(const std::string& server, const std::string& pool, bool other);
+  void resumed(const Server& server, const Pool& pool, bool other);
 
   // A handshake that offered a session failed: the next one offers none. With a ticket of
   // another server that begins a doubt at once: then true. Two failures with no resumption
   // between them, and the server is offered nothing for as long as a doubt lasts.
-  bool failed(const std::string& server, const std::string& pool, bool other, sys_seconds now);
+  bool failed(const Server& server, const Pool& pool, bool other, sys_seconds now);
   // Whether to offer nothing: once after a failure, and as long as that doubt lasts.
-  bool take_failure(const std::string& server, sys_seconds now);
+  bool take_failure(const Server& server, sys_seconds now);
 
  private:
   struct Doubt {
@@ -39,12 +39,12 @@ class Doubts {
     sys_seconds until{};
   };
   void count();
-  bool miss(const std::string& key, unsigned enough, sys_seconds now);
+  bool miss(const NameKey& key, unsigned enough, sys_seconds now);
 
   const unsigned after_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, Doubt> doubts_;  // by server and pool
-  std::unordered_set<std::string> failures_;
+  std::unordered_map<NameKey, Doubt, NameKeyHash> doubts_;  // by server and pool
+  std::unordered_set<NameKey, NameKeyHash> failures_;       // by server
   std::atomic<std::size_t> troubles_{0};
 };
 

@@ -60,7 +60,7 @@ bool passes_checks(const Lineage& lineage, const Target& target) {
   };
   const bool is_target = std::ranges::count(hosts, target.server.host()) != 0;
   return (hosts.empty() || is_target || std::ranges::any_of(hosts, covered)) &&
-         (target.checked_address.empty() || lineage.covers(target.checked_address, true));
+         (target.checked_address.empty() || lineage.covers_address(target.checked_address));
 }
 
 }  // namespace
@@ -95,6 +95,8 @@ const char* to_text(Verdict verdict) {
       return "of a server outside the pool";
     case Verdict::after_failure:
       return "after a failed handshake";
+    case Verdict::file_stands:
+      return "cache file cannot be removed";
     case Verdict::strange:
       return "verified by other means than names";
   }
@@ -114,20 +116,20 @@ Verdict may_offer(const Session& session, const Target& target, bool any_name, s
   if (target.alpn && !session.alpn.empty() && !has_protocol(*target.alpn, session.alpn)) {
     return Verdict::alpn;
   }
-  const bool same_name = lineage.name == target.server.host();
+  const bool same_name = lineage.name.key() == target.server.host_key();
   if (!same_name) {
     const auto verdict = under_another_name(session, target, any_name, now);
     if (verdict != Verdict::yes) return verdict;
   }
   const bool checks = !target.checked_hosts.empty() || !target.checked_address.empty();
-  const bool covered = (same_name && !checks) || (lineage.covers(std::string(target.server.host()),
-                                                                 target.server.is_address()) &&
-                                                  passes_checks(lineage, target));
+  const bool covered =
+      (same_name && !checks) || (lineage.covers(target.server) && passes_checks(lineage, target));
   return covered ? Verdict::yes : Verdict::not_covered;
 }
 
 bool may_send_early(const Session& session, const Server& server) {
-  return session.lineage->name == server.host() && session.server.host() == server.host();
+  return session.lineage->name.key() == server.host_key() &&
+         session.server.host_key() == server.host_key();
 }
 
 }  // namespace ticket::client

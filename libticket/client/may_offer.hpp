@@ -30,6 +30,7 @@ enum class Verdict {
   not_covered,          // its certificate is not good for this name
   moved,                // of a server that is in this pool no more
   after_failure,        // the last handshake with this server failed
+  file_stands,          // it is in a cache file too, which cannot be removed
   strange,              // the connection verifies its server by DANE, or a mail address
 };
 

@@ -148,11 +148,7 @@ void PoolDns::run() {
     [[maybe_unused]] const auto drained = ::read(wake_, &count, sizeof count);
     if (stop_) return;
     if ((ready[0].revents & POLLIN) != 0) ub_process(context_.get());
-    try {
-      send_questions();
-    } catch (...) {
-      // no memory for a question: its host is on its own
-    }
+    send_questions();
   }
 }
 
@@ -165,29 +161,45 @@ void PoolDns::send_questions() {
       host = std::move(queue_.front());
       queue_.pop_front();
     }
-    const auto question = open_.insert({this, host}).first;
-    ++queries_;
-    const auto name = std::string(pool_txt_prefix) + host;
-    if (ub_resolve_async(context_.get(), name.c_str(), type_txt, class_in,
-                         const_cast<Question*>(&*question), &on_result, nullptr) != 0) {
-      ++failures_;
-      open_.erase(question);
-      answer(host, std::nullopt, failure_ttl);
+    try {
+      send_question(host);
+    } catch (...) {
+      give_up(host);
     }
+  }
+}
+
+void PoolDns::send_question(const std::string& host) {
+  const auto name = std::string(pool_txt_prefix) + host;
+  const auto question = open_.insert({this, host}).first;
+  ++queries_;
+  if (ub_resolve_async(context_.get(), name.c_str(), type_txt, class_in,
+                       const_cast<Question*>(&*question), &on_result, nullptr) != 0) {
+    ++failures_;
+    open_.erase(question);
+    answer(host, std::nullopt, failure_ttl);
   }
 }
 
 // On our thread, from within ub_process.
 void PoolDns::on_result(void* question, int error, ub_result* result) {
   const std::unique_ptr<ub_result, decltype(&ub_resolve_free)> freed(result, ub_resolve_free);
+  const auto& asked = *static_cast<const Question*>(question);
+  PoolDns& asker = *asked.asker;
+  const auto done = asker.open_.extract(asked);
   try {
-    const auto& asked = *static_cast<const Question*>(question);
-    const Question copy = asked;
-    copy.asker->open_.erase(copy);
-    copy.asker->take_result(copy.host, error, result);
-  } catch (...) {
-    // nothing may be thrown through libunbound: the host is on its own
+    asker.take_result(done.value().host, error, result);
+  } catch (...) {  // nothing may be thrown through libunbound
+    asker.give_up(done.value().host);
   }
+}
+
+// No memory for question or answer: who wants to know asks again.
+void PoolDns::give_up(const std::string& host) {
+  Shard& shard = shard_of(host);
+  const std::lock_guard guard(shard.mutex);
+  if (const auto at = shard.entries.find(host); at != shard.entries.end()) at->second.asked = false;
+  shard.answered.notify_all();
 }
 
 void PoolDns::take_result(const std::string& host, int error, const ub_result* result) {

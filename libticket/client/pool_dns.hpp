@@ -71,6 +71,8 @@ class PoolDns {
   void wake();
   void run();
   void send_questions();
+  void send_question(const std::string& host);
+  void give_up(const std::string& host);
   void answer(const std::string& host, std::optional<std::string> id, seconds ttl);
   void take_result(const std::string& host, int error, const ub_result* result);
   static void on_result(void* question, int error, ub_result* result);

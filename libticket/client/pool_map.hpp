@@ -1,26 +1,25 @@
 // Which pool a server belongs to.
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "client/key_table.hpp"
 #include "client/manifest.hpp"
-#include "client/name_table.hpp"
 
 namespace ticket::client {
 
 // What a pool is called in this client, by who says so: "manifest:web", "dns:web",
 // "host:a.example:443". So an id from DNS, which anybody can publish, never means a
 // pool of the manifest.
-using Pool = std::string;
+using Pool = Name;
 
 Pool pool_of_manifest(std::string_view id);
 Pool pool_of_dns(std::string_view id);
 // What nobody says anything of: a pool of one server.
 Pool pool_alone(const Server& server);
-bool is_alone(std::string_view pool);
-bool is_of_manifest(std::string_view pool);
+bool is_alone(const Pool& pool);
+bool is_of_manifest(const Pool& pool);
 
 // A manifest made ready for lookups. Immutable, so safe to share between threads.
 class PoolMap {
@@ -35,7 +34,7 @@ class PoolMap {
   sys_seconds expires() const { return expires_; }
 
  private:
-  NameTable names_, servers_;  // numbers of pools_
+  KeyTable names_, servers_;  // numbers of pools_
   std::vector<Pool> pools_;
   sys_seconds expires_{};
 };

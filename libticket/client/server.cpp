@@ -2,8 +2,8 @@
 
 #include <arpa/inet.h>
 
-#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 namespace ticket::client {
 
@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t max_host_size = 253;
 constexpr std::size_t max_label_size = 63;
+constexpr std::size_t longest_port = 6;  // ":65535"
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_character(char c) {
@@ -18,9 +19,24 @@ bool is_name_character(char c) {
 }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= max_label_size && label.front() != '-' &&
-         label.back() != '-' && std::ranges::all_of(label, is_name_character);
+// Of lower-case text.
+bool is_host_name(std::string_view name) {
+  std::size_t label = 0;  // bytes of it so far
+  bool digits = true;
+  char before = '.';
+  for (const char c : name) {
+    if (c == '.') {
+      if (label == 0 || before == '-') return false;
+      label = 0;
+      digits = true;
+    } else {
+      if (!is_name_character(c) || (label == 0 && c == '-') || ++label > max_label_size)
+        return false;
+      digits = digits && is_digit(c);
+    }
+    before = c;
+  }
+  return label != 0 && before != '-' && !digits;
 }
 
 std::optional<unsigned> parse_port(std::string_view text) {
@@ -49,17 +65,10 @@ std::optional<std::string> respelled(int family, const std::string& text) {
 std::optional<std::string> normal_host_name(std::string_view text) {
   if (text.ends_with('.')) text.remove_suffix(1);
   if (text.empty() || text.size() > max_host_size) return std::nullopt;
-  std::string name(text.size(), '\0');
-  std::ranges::transform(text, name.begin(), lower);
-  std::string_view rest = name, label;
-  for (std::size_t dot = 0; dot != std::string_view::npos;) {
-    dot = rest.find('.');
-    label = rest.substr(0, dot);
-    if (!is_label(label)) return std::nullopt;
-    if (dot != std::string_view::npos) rest.remove_prefix(dot + 1);
-  }
-  if (std::ranges::all_of(label, is_digit)) return std::nullopt;
-  return name;
+  std::string name;
+  name.reserve(text.size() + longest_port);  // a server is made of it
+  for (const char c : text) name += lower(c);
+  return is_host_name(name) ? std::optional(std::move(name)) : std::nullopt;
 }
 
 std::optional<std::string> normal_address(std::string_view text) {
@@ -82,17 +91,14 @@ std::optional<Server> Server::from(std::string_view host, unsigned port) {
   server.is_address_ = !name.has_value();
   if (!name) name = normal_address(host);
   if (!name) return std::nullopt;
+  server.host_key_ = key_of(*name);
+  server.key_ = joined(server.host_key_, {0, port});
   const bool brackets = name->find(':') != std::string::npos;
   server.host_at_ = brackets ? 1 : 0;
   server.host_size_ = static_cast<std::uint16_t>(name->size());
-  char digits[6];
-  const auto end = std::to_chars(digits, digits + sizeof digits, port).ptr;
-  server.text_.reserve(name->size() + 8);
-  if (brackets) server.text_ += '[';
-  server.text_ += *name;
-  if (brackets) server.text_ += ']';
-  server.text_ += ':';
-  server.text_.append(digits, end);
+  server.text_ = brackets ? "[" + *name + "]" : std::move(*name);
+  char digits[longest_port] = ":";
+  server.text_.append(digits, std::to_chars(digits + 1, std::end(digits), port).ptr);
   return server;
 }
 

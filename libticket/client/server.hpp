@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "client/name.hpp"
+
 namespace ticket::client {
 
 // A host name as it is compared: letters lower-case, no dot at its end. nullopt for
@@ -30,8 +32,10 @@ class Server {
   const std::string& text() const { return text_; }
   std::string_view host() const { return std::string_view(text_).substr(host_at_, host_size_); }
   bool is_address() const { return is_address_; }
+  const NameKey& host_key() const { return host_key_; }
+  const NameKey& key() const { return key_; }  // of host and port
 
-  friend bool operator==(const Server& a, const Server& b) { return a.text_ == b.text_; }
+  friend bool operator==(const Server& a, const Server& b) { return a.key_ == b.key_; }
 
  private:
   Server() = default;
@@ -39,6 +43,7 @@ class Server {
   std::string text_;
   std::uint16_t host_at_ = 0, host_size_ = 0;
   bool is_address_ = false;
+  NameKey host_key_, key_;
 };
 
 }  // namespace ticket::client

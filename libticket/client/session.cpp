@@ -21,10 +21,10 @@ struct FreeNames {
 };
 
 // Empty when OpenSSL has to be asked.
-NameTable plain_names_of(const X509* leaf) {
+KeyTable plain_names_of(const X509* leaf) {
   const std::unique_ptr<GENERAL_NAMES, FreeNames> all(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
-  NameTable names;
+  KeyTable names;
   for (int i = 0; all && i < sk_GENERAL_NAME_num(all.get()); ++i) {
     const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
     if (one->type != GEN_DNS) continue;
@@ -34,19 +34,23 @@ NameTable plain_names_of(const X509* leaf) {
     if (!name || name->size() != static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName))) {
       return {};  // a wildcard, or something odd
     }
-    names.add(*name, 0);
+    names.add(key_of(*name), 0);
   }
   return names;
 }
 
 }  // namespace
 
-bool Lineage::covers(const std::string& host, bool is_address) const {
+bool Lineage::covers(const Server& server) const {
+  const auto host = server.host();
   const auto flags = verify.host_flags;
-  if (!is_address && plain_names.size() > 0 && flags == 0)
-    return plain_names.find(host).has_value();
-  return is_address ? X509_check_ip_asc(leaf.get(), host.c_str(), flags) == 1
-                    : X509_check_host(leaf.get(), host.data(), host.size(), flags, nullptr) == 1;
+  if (server.is_address()) return covers_address(std::string(host));
+  if (plain_names.size() > 0 && flags == 0) return plain_names.find(server.host_key()).has_value();
+  return X509_check_host(leaf.get(), host.data(), host.size(), flags, nullptr) == 1;
+}
+
+bool Lineage::covers_address(const std::string& address) const {
+  return X509_check_ip_asc(leaf.get(), address.c_str(), verify.host_flags) == 1;
 }
 
 std::shared_ptr<const Lineage> make_lineage(Lineage&& lineage) {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/clock.hpp"
-#include "client/name_table.hpp"
+#include "client/key_table.hpp"
 #include "client/server.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
@@ -37,20 +37,21 @@ struct VerifySettings {
 
 // A chain of resumptions, by the full handshake that began it. Immutable.
 struct Lineage {
-  std::string name;  // host name or address that the handshake was for
+  Name name;  // host name or address that the handshake was for
   crypto::Certificate leaf;
   sys_seconds valid_from, valid_until;  // the leaf
   bool chain_verified = false;          // by OpenSSL, in that handshake
   VerifySettings verify;
   crypto::Sha256 identity{};  // SHA-256 of the certificate that the client showed; zero = none
 
-  // Whether the leaf is good for a host name or address, as OpenSSL's host check has it
-  // with the flags of `verify`.
-  bool covers(const std::string& host, bool is_address) const;
+  // Whether the leaf is good for a server's host name or address, as OpenSSL's host check
+  // has it with the flags of `verify`.
+  bool covers(const Server& server) const;
+  bool covers_address(const std::string& address) const;
 
   // The leaf's DNS names in lower case, when they are all that counts: there are some, and
   // no wildcard. OpenSSL's check parses the certificate each time.
-  NameTable plain_names;
+  KeyTable plain_names;
 };
 
 // Takes times and names from the leaf. nullptr when there is no leaf or its times do not parse.

@@ -1,25 +1,14 @@
 #include "client/session_cache.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <unordered_map>
 
 namespace ticket::client {
 
 namespace {
 
-// A partition is named by the application and may hold any byte but NUL.
-std::string key_of(std::string_view partition, std::string_view pool) {
-  std::string key;
-  key.reserve(partition.size() + 1 + pool.size());
-  key += partition;
-  key += '\0';
-  key += pool;
-  return key;
-}
-
-// Orders uses over all shards.
-std::uint64_t tick() {
-  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+NameKey key_of(const Name& partition, const Pool& pool) {
+  return joined(partition.key(), pool.key());
 }
 
 Session copy_of(const Session& from) {
@@ -37,37 +26,63 @@ Session copy_of(const Session& from) {
 // The oldest session of the name that has most of them: a pool's names are each whoever
 // says so in DNS, and none shall fill it alone.
 std::vector<Session>::iterator oldest_of_most_frequent(std::vector<Session>& sessions) {
-  std::unordered_map<std::string_view, std::size_t> counts;
+  std::unordered_map<NameKey, std::size_t, NameKeyHash> counts;
+  const auto name_of = [](const Session& session) { return session.lineage->name.key(); };
   std::size_t most = 0;
-  for (const auto& session : sessions) most = std::max(most, ++counts[session.lineage->name]);
+  for (const auto& session : sessions) most = std::max(most, ++counts[name_of(session)]);
   return std::ranges::find_if(
-      sessions, [&](const Session& session) { return counts[session.lineage->name] == most; });
+      sessions, [&](const Session& session) { return counts[name_of(session)] == most; });
 }
 
 }  // namespace
 
-// Empty ones are kept, or each resumption would make a bucket anew; until there are many.
-void SessionCache::sweep(Shard& shard) {
-  if (shard.buckets.size() < 64 + limits_.sessions / shards_.size() * 2) return;
-  for (auto at = shard.buckets.begin(); at != shard.buckets.end();) {
-    at = at->second.sessions.empty() ? remove(shard, at) : std::next(at);
+SessionCache::Bucket& SessionCache::add(Shard& shard, const Name& partition, const Pool& pool,
+                                        std::uint64_t now) {
+  Bucket bucket{{}, now, now, partition, pool};
+  if (shard.free.empty()) {
+    shard.buckets.emplace_back();
+    shard.free.reserve(shard.buckets.capacity());  // so that remove() needs no memory
+    shard.free.push_back(static_cast<std::uint32_t>(shard.buckets.size() - 1));
   }
+  const auto number = shard.free.back();
+  const auto use = shard.uses.emplace(now, number).first;
+  try {
+    shard.numbers.add(key_of(partition, pool), number);
+  } catch (...) {  // no memory: it is not there
+    shard.uses.erase(use);
+    throw;
+  }
+  shard.free.pop_back();
+  return shard.buckets[number] = std::move(bucket);
 }
 
-SessionCache::Buckets::iterator SessionCache::remove(Shard& shard, Buckets::iterator bucket) {
-  shard.uses.erase({bucket->second.filed, &*bucket});
-  return shard.buckets.erase(bucket);
+void SessionCache::remove(Shard& shard, std::uint32_t number) {
+  Bucket& bucket = shard.buckets[number];
+  shard.uses.erase({bucket.filed, number});
+  shard.numbers.remove(key_of(bucket.partition, bucket.pool));
+  shard.free.push_back(number);
+  bucket = {};
+}
+
+// Empty ones are kept, or each resumption would make a bucket anew; until there are many.
+void SessionCache::sweep(Shard& shard) {
+  if (shard.numbers.size() < 64 + limits_.sessions / shards_.size() * 2) return;
+  for (std::uint32_t number = 0; number < shard.buckets.size(); ++number) {
+    const Bucket& bucket = shard.buckets[number];
+    if (bucket.filed != 0 && bucket.sessions.empty()) remove(shard, number);
+  }
 }
 
 // The least recently used bucket. What was used since it was filed is filed anew: here, not
 // at each use.
-SessionCache::Buckets::value_type* SessionCache::least_recent(Shard& shard) {
+const SessionCache::Bucket* SessionCache::least_recent(Shard& shard) {
   while (!shard.uses.empty()) {
-    auto* const bucket = shard.uses.begin()->second;
-    if (bucket->second.filed == bucket->second.used) return bucket;
-    shard.uses.erase(shard.uses.begin());
-    bucket->second.filed = bucket->second.used;
-    shard.uses.emplace(bucket->second.filed, bucket);
+    const auto number = shard.uses.begin()->second;
+    Bucket& bucket = shard.buckets[number];
+    if (bucket.filed == bucket.used) return &bucket;
+    auto use = shard.uses.extract(shard.uses.begin());
+    use.value().first = bucket.filed = bucket.used;
+    shard.uses.insert(std::move(use));
   }
   return nullptr;
 }
@@ -96,38 +111,36 @@ void SessionCache::make_room(std::vector<Session>& sessions, const Session& next
   }
 }
 
-void SessionCache::put(std::string_view partition, std::string_view pool, Session session) {
+void SessionCache::put(const Name& partition, const Pool& pool, Session session) {
   const auto key = key_of(partition, pool);
   {
     Shard& shard = shard_of(key);
     const std::lock_guard guard(shard.mutex);
-    const auto [at, fresh] = shard.buckets.try_emplace(key);
-    Bucket& bucket = at->second;
-    bucket.used = tick();
-    if (fresh) {
-      bucket.filed = bucket.used;
-      shard.uses.emplace(bucket.filed, &*at);
-    }
+    const auto now = moments_.fetch_add(2, std::memory_order_relaxed) + 2;
+    const auto number = shard.numbers.find(key);
+    if (!number) sweep(shard);
+    Bucket& bucket = number ? shard.buckets[*number] : add(shard, partition, pool, now);
+    bucket.used = now;
     make_room(bucket.sessions, session);
     bucket.sessions.push_back(std::move(session));
-    if (fresh) sweep(shard);
     size_.fetch_add(1, std::memory_order_relaxed);
   }
   while (size() > limits_.sessions && drop_least_recent()) {
   }
 }
 
-SessionCache::Found SessionCache::take(std::string_view partition, std::string_view pool,
+SessionCache::Found SessionCache::take(const Name& partition, const Pool& pool,
                                        const Judge& judge) {
   const auto key = key_of(partition, pool);
   Shard& shard = shard_of(key);
   Found found;
   const std::lock_guard guard(shard.mutex);
-  const auto at = shard.buckets.find(key);
-  if (at == shard.buckets.end()) return found;
-  Bucket& bucket = at->second;
+  const auto number = shard.numbers.find(key);
+  if (!number) return found;
+  Bucket& bucket = shard.buckets[*number];
   auto& sessions = bucket.sessions;
-  bucket.used = tick();
+  // between the last put and the next; takes between the same two count as one moment
+  bucket.used = moments_.load(std::memory_order_relaxed) + 1;
   for (auto i = sessions.size(); i-- > 0 && !found.session;) {
     const auto verdict = judge(sessions[i]);
     const auto here = sessions.begin() + static_cast<std::ptrdiff_t>(i);
@@ -151,9 +164,9 @@ bool SessionCache::drop_least_recent() {
     const std::lock_guard guard(shard.mutex);
     const auto* first = least_recent(shard);
     if (first == nullptr) continue;
-    if (oldest == nullptr || first->second.used < used) {
+    if (oldest == nullptr || first->used < used) {
       oldest = &shard;
-      used = first->second.used;
+      used = first->used;
     }
   }
   if (oldest == nullptr) return false;
@@ -161,10 +174,10 @@ bool SessionCache::drop_least_recent() {
   if (size() <= limits_.sessions) return false;  // another thread was faster
   const auto* first = least_recent(*oldest);
   if (first == nullptr) return true;  // another thread was faster
-  const auto count = first->second.sessions.size();
+  const auto count = first->sessions.size();
   size_.fetch_sub(count, std::memory_order_relaxed);
   dropped_.fetch_add(count, std::memory_order_relaxed);
-  remove(*oldest, oldest->buckets.find(first->first));
+  remove(*oldest, static_cast<std::uint32_t>(first - oldest->buckets.data()));
   return true;
 }
 
@@ -172,11 +185,9 @@ void SessionCache::each(
     const std::function<void(std::string_view, std::string_view, const Session&)>& visit) const {
   for (const Shard& shard : shards_) {
     const std::lock_guard guard(shard.mutex);
-    for (const auto& bucket : shard.buckets) {
-      const std::string_view key = bucket.first;
-      const auto split = key.find('\0');
-      for (const auto& session : bucket.second.sessions) {
-        visit(key.substr(0, split), key.substr(split + 1), session);
+    for (const Bucket& bucket : shard.buckets) {
+      for (const auto& session : bucket.sessions) {
+        visit(bucket.partition.text(), bucket.pool.text(), session);
       }
     }
   }
@@ -185,11 +196,13 @@ void SessionCache::each(
 void SessionCache::clear() {
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.mutex);
-    for (const auto& [key, bucket] : shard.buckets) {
+    for (const Bucket& bucket : shard.buckets) {
       size_.fetch_sub(bucket.sessions.size(), std::memory_order_relaxed);
     }
     shard.uses.clear();
+    shard.numbers = {};
     shard.buckets.clear();
+    shard.free.clear();
   }
 }
 

@@ -7,12 +7,12 @@
 #include <mutex>
 #include <optional>
 #include <set>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "client/key_table.hpp"
 #include "client/may_offer.hpp"
+#include "client/pool_map.hpp"
 
 namespace ticket::client {
 
@@ -32,7 +32,7 @@ class SessionCache {
 
   // Keeps a session. A TLS 1.2 one replaces what the same server gave before it. When
   // there are too many, the pool that was used least recently goes.
-  void put(std::string_view partition, std::string_view pool, Session session);
+  void put(const Name& partition, const Pool& pool, Session session);
 
   // The newest session that `judge` says yes to. One of TLS 1.3 is taken out for good;
   // one of TLS 1.2 stays, and a copy is given. Else what it said of the newest, or none.
@@ -41,7 +41,7 @@ class SessionCache {
     std::optional<Session> session;
     Verdict why = Verdict::none;
   };
-  Found take(std::string_view partition, std::string_view pool, const Judge& judge);
+  Found take(const Name& partition, const Pool& pool, const Judge& judge);
 
   // Each session, as long as nobody puts or takes; for the cache file.
   void each(const std::function<void(std::string_view partition, std::string_view pool,
@@ -52,37 +52,35 @@ class SessionCache {
   void clear();
 
  private:
-  struct Bucket;
-  // partition | pool, as one key
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
-    }
-  };
-  using Buckets = std::unordered_map<std::string, Bucket, Hash, std::equal_to<>>;
-  using Uses = std::set<std::pair<std::uint64_t, Buckets::value_type*>>;
+  // What is kept of one pool in one partition.
   struct Bucket {
     std::vector<Session> sessions;  // newest last
     std::uint64_t used = 0;         // when it was, last
-    std::uint64_t filed = 0;        // under which time it stands in `uses`
+    std::uint64_t filed = 0;        // under which time it stands in `uses`; 0 = a free place
+    Name partition;
+    Pool pool;
   };
+  // Buckets have numbers, so that a lookup goes from the table to the bucket at once.
   struct alignas(64) Shard {
     mutable std::mutex mutex;
-    Buckets buckets;
-    Uses uses;  // by the time that each was filed under
+    KeyTable numbers;  // by partition and pool
+    std::vector<Bucket> buckets;
+    std::vector<std::uint32_t> free;                         // places in `buckets`
+    std::set<std::pair<std::uint64_t, std::uint32_t>> uses;  // the time filed under, and whose
   };
 
-  Shard& shard_of(std::string_view key) { return shards_[Hash{}(key) % shards_.size()]; }
+  Shard& shard_of(const NameKey& key) { return shards_[key.high % shards_.size()]; }
+  static Bucket& add(Shard& shard, const Name& partition, const Pool& pool, std::uint64_t now);
+  static void remove(Shard& shard, std::uint32_t number);
   void sweep(Shard& shard);
-  static Buckets::iterator remove(Shard& shard, Buckets::iterator bucket);
-  static Buckets::value_type* least_recent(Shard& shard);
+  static const Bucket* least_recent(Shard& shard);
   void make_room(std::vector<Session>& sessions, const Session& next);
   void forget(std::vector<Session>& sessions, std::vector<Session>::iterator session);
   bool drop_least_recent();
 
   const CacheLimits limits_;
   std::array<Shard, 64> shards_;
+  std::atomic<std::uint64_t> moments_{0};  // goes on by two with each put
   std::atomic<std::size_t> size_{0};
   std::atomic<std::uint64_t> dropped_{0};
 };

@@ -1,6 +1,11 @@
 // The session cache by itself, and the file in which it outlives a process.
+#include <dirent.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "client/cache_file.hpp"
 #include "client/client.hpp"
@@ -59,7 +64,41 @@ Session session_of(const std::string& server, const std::string& name,
   return session;
 }
 
+// Another session of the same lineage.
+Session like(const Session& one) {
+  Session session{ticket::client::SessionPtr(SSL_SESSION_new()),
+                  one.lineage,
+                  one.server,
+                  one.alpn,
+                  one.received,
+                  one.expires};
+  session.version = one.version;
+  return session;
+}
+
 const auto any = [](const Session&) { return Verdict::yes; };
+
+// A folder in the place of a file, which stays open: nobody can remove that.
+void take_place_of(const std::string& path, const std::string& moved) {
+  std::filesystem::rename(path, moved);
+  std::filesystem::create_directory(path);
+}
+
+// Makes the descriptor that this process has of a file one to read from.
+void make_read_only(const std::string& path) {
+  const int reader = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(reader >= 0);
+  DIR* all = opendir("/proc/self/fd");
+  while (const auto* entry = readdir(all)) {
+    const int number = std::atoi(entry->d_name);
+    std::error_code none;
+    const auto target =
+        std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(number), none);
+    if (!none && target == path && number != reader) dup2(reader, number);
+  }
+  closedir(all);
+  close(reader);
+}
 
 }  // namespace
 
@@ -145,6 +184,35 @@ TEST_SUITE("client: session cache") {
               .session);
   }
 
+  TEST_CASE("threads that are over the limit together drop one pool for each that is too many") {
+    constexpr std::size_t limit = 100, threads = 8, each = 2000;
+    SessionCache cache({.sessions = limit});
+    const auto one = session_of("a.test:1", "a.test");
+    std::vector<std::thread> running;
+    for (std::size_t thread = 0; thread < threads; ++thread) {
+      running.emplace_back([&, thread] {
+        for (std::size_t i = 0; i < each; ++i) {
+          cache.put("", std::to_string(thread * each + i), like(one));
+        }
+      });
+    }
+    for (auto& thread : running) thread.join();
+    CHECK(cache.size() == limit);
+    CHECK(cache.dropped() == threads * each - limit);
+  }
+
+  TEST_CASE("pools are dropped in the order of their last use") {
+    SessionCache cache({.sessions = 3});
+    const auto none = [](const Session&) { return Verdict::alpn; };
+    for (const auto* pool : {"a", "b", "c"}) cache.put("", pool, session_of("x.test:1", "x.test"));
+    cache.take("", "a", none);
+    cache.put("", "d", session_of("x.test:1", "x.test"));
+    CHECK(cache.take("", "b", none).why == Verdict::none);
+    cache.put("", "e", session_of("x.test:1", "x.test"));
+    CHECK(cache.take("", "c", none).why == Verdict::none);
+    CHECK(cache.take("", "a", none).why == Verdict::alpn);
+  }
+
   TEST_CASE("a small limit is that of a pool too, and does not empty the cache") {
     SessionCache cache({.sessions = 8});
     for (int i = 0; i < 12; ++i) {
@@ -202,6 +270,76 @@ TEST_SUITE("client: cache file") {
     CHECK_FALSE(std::filesystem::exists(path));
   }
 
+  TEST_CASE("client promise: nor when the file cannot be removed any more: it is emptied then") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions", moved = folder / "moved";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    Kept running(path);
+    take_place_of(path, moved);
+
+    const auto offered = running.visit("b.test", at, {.read_tickets = false});
+
+    CHECK(offered.offered);
+    CHECK(std::filesystem::file_size(moved) == 0);
+  }
+
+  TEST_CASE("client promise: and where it cannot be emptied either, nothing of it is offered") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions", moved = folder / "moved";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    Kept running(path);
+    make_read_only(path);
+    take_place_of(path, moved);
+
+    const auto first = running.visit("b.test", at), second = running.visit("b.test", at);
+
+    for (const auto& visited : {first, second}) {
+      CHECK(visited.completed);
+      CHECK_FALSE(visited.offered);
+      CHECK(visited.why == "cache file cannot be removed");
+    }
+    CHECK(running.client.said.size() == 1);
+    CHECK(running.said().find("no TLS 1.3 session is offered") != std::string::npos);
+    std::filesystem::remove(path);  // now nothing stands in the way
+    CHECK(running.visit("b.test", at).offered);
+  }
+
+  TEST_CASE("what was never written needs no removing") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    std::filesystem::create_directory(path);
+    const auto at = server(shared);
+    Kept client(path);
+    CHECK(client.visit("a.test", at).completed);
+    CHECK(tkt_client_save(client.client.handle.get()) == TKT_INTERNAL);
+    CHECK(client.visit("a.test", at).resumed);
+    CHECK_FALSE(std::filesystem::exists(path + ".new"));
+  }
+
+  TEST_CASE("more sessions are written than a process has mappings for, one each") {
+    constexpr std::size_t many = 20'000;
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    { Kept(path).visit("a.test", at); }
+    auto parsed =
+        ticket::client::parse_session_cache(ticket::as_bytes(support::read_text(path)), real_now());
+    REQUIRE(parsed);
+    const auto& one = parsed->front().session;
+    SessionCache cache({many, many, many});
+    for (std::size_t i = 0; i < many; ++i) {
+      auto session = like(one);
+      session.session = ticket::client::copy(one.session.get());
+      cache.put("", std::to_string(i), std::move(session));
+    }
+    const auto written = ticket::client::write_session_cache(cache, real_now());
+    const auto again = ticket::client::parse_session_cache(written.expose(), real_now());
+    REQUIRE(again);
+    CHECK(again->size() == many);
+  }
+
   TEST_CASE("a torn, foreign or old file is ignored, with a reason, and replaced") {
     const TempFolder folder;
     const std::string path = folder / "sessions";
@@ -217,7 +355,7 @@ TEST_SUITE("client: cache file") {
     } cases[] = {
         {whole.substr(0, whole.size() - 1), "torn"},
         {whole.substr(0, 20), "torn"},
-        {"", "torn"},
+        {"", "empty"},
         {flipped, "torn"},
         {version, "another version"},
         {"-----BEGIN CERTIFICATE-----", "not a session cache"},

@@ -44,7 +44,28 @@ void Nsd::start() {
       std::vector<std::string>{"/usr/sbin/nsd", "-d", "-c", (folder_ / "nsd.conf").string()});
   const bool up = support::wait_until(
       [&] { return process_->output().find("nsd started") != std::string::npos; }, 10s);
-  if (!up) throw std::runtime_error("nsd does not start: " + process_->output());
+  if (!up || !support::wait_until([&] { return answers(); }, 30s)) {
+    throw std::runtime_error("nsd does not start: " + process_->output());
+  }
+}
+
+// Whether it does within a while: having started is not enough.
+bool Nsd::answers() const {
+  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port_);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  // test. SOA
+  const std::string question("\1\2\0\0\0\1\0\0\0\0\0\0\4test\0\0\6\0\1", 22);
+  char answer[512];
+  pollfd ready{socket, POLLIN, 0};
+  const bool heard =
+      ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+      ::send(socket, question.data(), question.size(), 0) == 22 && ::poll(&ready, 1, 500) == 1 &&
+      ::recv(socket, answer, sizeof answer, 0) > 22;
+  ::close(socket);
+  return heard;
 }
 
 Liar::Liar(Lie lie) : lie_(lie), socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {

@@ -16,13 +16,14 @@ class Nsd {
   explicit Nsd(const std::string& records);
   // ADDRESS@PORT, as libunbound has it.
   std::string address() const { return "127.0.0.1@" + std::to_string(port_); }
-  // Another zone; takes effect at once.
+  // Another zone; returns when it is answered from.
   void replace(const std::string& records);
   std::string output() const { return process_ ? process_->output() : ""; }
 
  private:
   void write_zone(const std::string& records);
   void start();
+  bool answers() const;
 
   support::TempFolder folder_;
   std::uint16_t port_;

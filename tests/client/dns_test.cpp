@@ -14,6 +14,8 @@ using ticket::client::PoolDns;
 namespace {
 
 const Leaf shared{"DNS:a.test,DNS:b.test,DNS:c.test"};
+// libunbound keeps answers too: for their TTL of two seconds, in whole seconds of its clock.
+constexpr auto longest_kept = 3100ms;
 const std::string zone = R"(_tls-pool.a TXT "v=1 pool=web"
 _tls-pool.b TXT "v=1 pool=web"
 _tls-pool.parts TXT "v=1 po" "ol=web"
@@ -25,7 +27,7 @@ _tls-pool.later TXT "v=2 pool=web"
 _tls-pool.alias CNAME _tls-pool.a
 _tls-pool.loop CNAME _tls-pool.pool
 _tls-pool.pool CNAME _tls-pool.loop
-_tls-pool.short 1 TXT "v=1 pool=web"
+_tls-pool.short 2 TXT "v=1 pool=web"
 )";
 
 struct DnsClient : Client {
@@ -83,23 +85,64 @@ TEST_SUITE("client: DNS") {
       pools.find("nobody.test", 0ms);
       CHECK(pools.find("short.test", 0ms) == "web");
     }
-    CHECK(pools.counts().queries <= 3);  // the last tenth of a TTL asks anew
+    CHECK(pools.counts().queries == 2);
+    now += 1;  // the last tenth of a TTL asks anew
+    CHECK(pools.find("short.test", 0ms) == "web");
+    CHECK(support::wait_until([&] { return pools.counts().answers == 3; }, 30s));
 
     nsd.replace("_tls-pool.short TXT \"v=1 pool=api\"\n_tls-pool.nobody TXT \"v=1 pool=web\"\n");
-    std::this_thread::sleep_for(2100ms);  // libunbound keeps answers too, for their TTL
+    std::this_thread::sleep_for(longest_kept);
     now += 5;
 
     CHECK_FALSE(pools.find("short.test", 0ms));  // over: not known
-    const auto comes_to = [&](const char* name, const char* pool) {
-      return support::wait_until(
-          [&] {
-            now += 5;
-            return pools.find(name, 1s) == pool;
-          },
-          20s);
+    CHECK(pools.find("short.test", 30s) == "api");
+    CHECK(pools.find("nobody.test", 30s) == "web");
+  }
+
+  TEST_CASE("client promise: a ticket stays in its pool when a record changes, too") {
+    dns::Nsd nsd("_tls-pool.a 2 TXT \"v=1 pool=web\"\n_tls-pool.b 2 TXT \"v=1 pool=web\"\n");
+    DnsClient client(nsd.address(), 30000);
+    const auto ctx = client_context();
+    tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+    const auto at = server(shared);
+    const auto go = [&](const char* name, const VisitOptions& how = {}) {
+      return visit(client.handle.get(), ctx.get(), name, at.get(), how);
     };
-    CHECK(comes_to("short.test", "api"));
-    CHECK(comes_to("nobody.test", "web"));
+    go("a.test");  // two tickets of it
+    const auto before = go("b.test", {.read_tickets = false});
+    CHECK(before.pool == "dns:web");
+    CHECK(before.ticket_of == "a.test:443");
+
+    nsd.replace("_tls-pool.a TXT \"v=1 pool=api\"\n_tls-pool.b TXT \"v=1 pool=web\"\n");
+    std::this_thread::sleep_for(longest_kept);
+    client.pass(5s);
+    const auto unknown = go("b.test", {.read_tickets = false});  // a's record is asked for again
+    const auto moved = go("a.test", {.read_tickets = false});
+    const auto known = go("b.test", {.read_tickets = false});
+
+    CHECK(unknown.pool == "dns:web");
+    CHECK_FALSE(unknown.offered);
+    CHECK(unknown.why == "of a server outside the pool");
+    CHECK(unknown.completed);
+    CHECK(moved.pool == "dns:api");
+    CHECK_FALSE(moved.offered);
+    CHECK(known.pool == "dns:web");
+    CHECK_FALSE(known.offered);
+    CHECK(known.why == "of a server outside the pool");
+  }
+
+  TEST_CASE("an answer that no memory was left for is asked for again") {
+    const dns::Liar liar(dns::Lie::huge_ttl);  // every name is of pool web
+    std::atomic<bool> broken{true};
+    const auto mine = std::this_thread::get_id();
+    PoolDns pools(liar.address(), [&] {
+      const bool fails = broken && std::this_thread::get_id() != mine;
+      return fails ? throw std::bad_alloc() : real_now();
+    });
+    CHECK_FALSE(pools.find("a.test", 30s));
+    CHECK(liar.questions() > 0);
+    broken = false;
+    CHECK(pools.find("a.test", 30s) == "web");
   }
 
   TEST_CASE("a client finds the pool by DNS: late, for the next connection, or waits for it") {

@@ -244,10 +244,10 @@ TEST_SUITE("client: may offer") {
       for (const std::string host : hosts) {
         CAPTURE(names);
         CAPTURE(host);
-        CHECK(made->covers(host, false) ==
+        CHECK(made->covers(*Server::from(host, 443)) ==
               (X509_check_host(made->leaf.get(), host.data(), host.size(), 0, nullptr) == 1));
       }
-      CHECK(made->covers("192.0.2.1", true) ==
+      CHECK(made->covers_address("192.0.2.1") ==
             (X509_check_ip_asc(made->leaf.get(), "192.0.2.1", 0) == 1));
     }
   }

@@ -1,6 +1,10 @@
 // Host names, servers, the manifest, TXT records.
 #include <doctest/doctest.h>
 
+#include <map>
+#include <random>
+
+#include "client/key_table.hpp"
 #include "client/manifest.hpp"
 #include "client/pool_map.hpp"
 #include "client/pool_txt.hpp"
@@ -112,6 +116,37 @@ TEST_SUITE("client: names") {
   }
 }
 
+TEST_SUITE("client: key table") {
+  TEST_CASE("what is in it is found, and what was taken out is not, in any order") {
+    KeyTable table;
+    std::map<std::uint32_t, NameKey> kept;
+    std::mt19937 random(1);
+    for (std::uint32_t i = 0; i < 20'000; ++i) {
+      // of few places, so that many meet
+      const NameKey name{random(), random() % 64};
+      if (table.add(name, i)) kept.emplace(i, name);
+      if (random() % 64 < kept.size()) {
+        const auto one = std::next(kept.begin(), static_cast<long>(random() % kept.size()));
+        table.remove(one->second);
+        table.remove(one->second);
+        CHECK_FALSE(table.find(one->second));
+        kept.erase(one);
+      }
+      REQUIRE(table.size() == kept.size());
+      for (const auto& [value, key] : kept) REQUIRE(table.find(key) == value);
+    }
+  }
+
+  TEST_CASE("a name's key is its own, also beside another's") {
+    CHECK(key_of("a.test") == key_of(std::string("a.test")));
+    CHECK(key_of("a.test") != key_of("b.test"));
+    CHECK(joined(key_of("a"), key_of("b")) != joined(key_of("b"), key_of("a")));
+    CHECK(joined(key_of("a"), key_of("bc")) != joined(key_of("ab"), key_of("c")));
+    CHECK(Server::parse("a.test:1")->key() != Server::parse("a.test:2")->key());
+    CHECK(Server::parse("a.test:1")->host_key() == Server::parse("A.test.:2")->host_key());
+  }
+}
+
 TEST_SUITE("client: manifest") {
   TEST_CASE("names hold on every port, servers on their own") {
     const auto parsed = parse_client_manifest(
@@ -121,7 +156,7 @@ TEST_SUITE("client: manifest") {
     const PoolMap map(*parsed);
     const auto pool = [&](const char* server, sys_seconds now = noon) {
       const auto* found = map.find(*Server::parse(server), now);
-      return found == nullptr ? "" : *found;
+      return found == nullptr ? "" : found->text();
     };
 
     CHECK(pool("a.example:443") == "manifest:web");

@@ -1,0 +1,96 @@
+#include "client/note.hpp"
+
+namespace ticket::client {
+
+namespace {
+
+void context_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
+  delete static_cast<Attachment*>(value);
+}
+
+// A handshake that began and never ended has failed.
+void connection_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
+  const std::unique_ptr<Note> note(static_cast<Note*>(value));
+  if (note && note->started) quietly([&] { note->end(End::failed); });
+}
+
+// A copy of a connection is prepared on its own account; one of a session is not given.
+int not_copied(CRYPTO_EX_DATA*, const CRYPTO_EX_DATA*, void** value, int, long, void*) {
+  *value = nullptr;
+  return 1;
+}
+
+int context_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, context_freed);
+  return index;
+}
+
+int connection_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, not_copied, connection_freed);
+  return index;
+}
+
+int session_index() {
+  static const int index = SSL_SESSION_get_ex_new_index(0, nullptr, nullptr, not_copied, nullptr);
+  return index;
+}
+
+}  // namespace
+
+void Note::forget_offer() {
+  ticket_of.reset();
+  offered.reset();
+  offered_lineage.reset();
+}
+
+void Note::forget() {
+  forget_offer();
+  own_lineage.reset();
+  server.reset();
+  started = ended = resumed = false;
+  keeps = true;
+}
+
+void Note::end(End how) {
+  if (ended || !server) return;
+  ended = true;
+  resumed = how == End::resumed;
+  client->conclude(*server, pool, ticket_of ? &*ticket_of : nullptr, how);
+}
+
+Attachment* attachment_of(const SSL_CTX* ctx) {
+  return static_cast<Attachment*>(SSL_CTX_get_ex_data(ctx, context_index()));
+}
+
+Note* note_of(const SSL* ssl) {
+  return static_cast<Note*>(SSL_get_ex_data(ssl, connection_index()));
+}
+
+Attachment* make_attachment(SSL_CTX* ctx) {
+  if (auto* attachment = attachment_of(ctx)) return attachment;
+  auto attachment = std::make_unique<Attachment>();
+  if (SSL_CTX_set_ex_data(ctx, context_index(), attachment.get()) != 1) return nullptr;
+  return attachment.release();
+}
+
+Note* make_note(SSL* ssl) {
+  if (auto* note = note_of(ssl)) return note;
+  const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
+  if (attachment == nullptr) return nullptr;
+  auto note = std::make_unique<Note>();
+  note->client = attachment->client;
+  note->partition = attachment->partition;
+  if (SSL_set_ex_data(ssl, connection_index(), note.get()) != 1) return nullptr;
+  return note.release();
+}
+
+bool mark_given(SSL_SESSION* session) {
+  static const char mark = 1;
+  return SSL_SESSION_set_ex_data(session, session_index(), const_cast<char*>(&mark)) == 1;
+}
+
+bool is_given(const SSL_SESSION* session) {
+  return session != nullptr && SSL_SESSION_get_ex_data(session, session_index()) != nullptr;
+}
+
+}  // namespace ticket::client
