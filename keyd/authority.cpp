@@ -9,6 +9,7 @@
 #include "feed/bundle.hpp"
 #include "log.hpp"
 #include "ring/generation.hpp"
+#include "token_notice.hpp"
 #include "wire/layout.hpp"
 
 namespace keyd {
@@ -21,19 +22,20 @@ namespace {
 constexpr seconds retry_after{5};  // a store that failed
 constexpr seconds hold_looks{5};   // whether the clocks agree again
 
-feed::Manifest manifest_of(const PoolState& state, const ring::Policy& policy, Moment now) {
+feed::Manifest manifest_of(const PoolState& state, const PoolConfig& config, Moment now) {
   feed::Manifest manifest;
   manifest.pool = state.name;
   manifest.generation = state.generation;
   manifest.issued_at = now.steady;
   manifest.not_after = now.steady;
-  manifest.policy = policy;
+  manifest.policy = config.policy;
   manifest.epochs = state.epochs;
   for (const auto& epoch : state.epochs) {
     manifest.not_after = std::max(manifest.not_after, epoch.opens_until);
   }
   for (const auto& member : state.members) manifest.members.push_back({member.number, member.name});
   manifest.revocations = state.revocations;
+  if (config.tokens) manifest.tokens = token_notice(state, *config.tokens);
   return manifest;
 }
 
@@ -51,19 +53,37 @@ void drop_revocations(PoolState& state) {
   });
 }
 
+SecretBytes block_of(const PoolState& state, const PoolConfig& config) {
+  return config.tokens ? token_block(state, *config.tokens) : SecretBytes();
+}
+
+crypto::Sha256 hash_of(const SecretBytes& block) {
+  return block.size() == 0 ? crypto::Sha256{} : crypto::sha256(block.expose());
+}
+
 // Its secrets and its manifest tell of the same epochs: it can be published.
 // They do not when keys were wiped while rotation held.
-bool whole(const PoolState& state) {
+bool whole(const PoolState& state, const PoolConfig& config) {
   if (state.generation == 0) return false;
   const auto manifest = feed::parse_manifest(state.manifest);
-  return manifest && manifest->epochs == state.epochs;
+  return manifest && manifest->epochs == state.epochs &&
+         hash_of(block_of(state, config)) == state.tokens.block;
 }
 
 // Nothing to tell, or the manifest that a newer keyd would write differently.
-bool stale(const PoolState& state, const ring::Policy& policy) {
+bool stale(const PoolState& state, const PoolConfig& config) {
   const auto manifest = feed::parse_manifest(state.manifest);
-  return !manifest || manifest->policy != policy || manifest->epochs != state.epochs ||
+  return !manifest || manifest->policy != config.policy || manifest->epochs != state.epochs ||
+         hash_of(block_of(state, config)) != state.tokens.block ||
          feed::write_manifest(*manifest) != state.manifest;
+}
+
+// The generation that stands now is what these were told in.
+void note_generation(PoolState& state) {
+  for (auto& epoch : state.tokens.epochs) {
+    if (epoch.announced_in == 0) epoch.announced_in = state.generation;
+    if (epoch.ended() && epoch.ended_in == 0) epoch.ended_in = state.generation;
+  }
 }
 
 }  // namespace
@@ -94,10 +114,12 @@ void Authority::configure(std::vector<PoolSetup> pools, Moment now) {
     rules_.push_back({name, setup.config.rules});
     pool.setup = std::move(setup);
     pool.next = now.steady;
+    pool.issuing.begin_anew();
   }
   pools_ = std::move(configured);
   for (const auto& state : state_.pools) {
-    if (pools_.contains(state.name) && whole(state)) publish(state);
+    const auto pool = pools_.find(state.name);
+    if (pool != pools_.end() && whole(state, pool->second.setup.config)) publish(state);
   }
 }
 
@@ -114,7 +136,7 @@ void Authority::tend(Moment now) {
   draft_enrolments(*draft_, now);
   if (draft_->changed) return commit(now);
   const auto draft = std::move(draft_);
-  succeed(*draft);
+  succeed(*draft, now);
 }
 
 sys_seconds Authority::next() const {
@@ -139,6 +161,7 @@ void Authority::draft_rotations(Draft& draft, Moment now) {
       state = &draft.state.pools.emplace_back();
       state->name = name;
     }
+    draft_tokens(draft, *state, pool, now);
     const bool ordered = draft.renewed.contains(name) || draft.rotated.contains(name);
     if (holding_ && !ordered) {
       drop_expired(draft, *state, now);
@@ -146,9 +169,15 @@ void Authority::draft_rotations(Draft& draft, Moment now) {
     } else {
       draft_plan(draft, *state, pool, now);
     }
+    const auto tokens = draft.next_tokens.find(name);
+    if (tokens != draft.next_tokens.end()) {
+      draft.next[name] = std::min(draft.next[name], tokens->second);
+    }
   }
   for (auto& state : draft.state.pools) {
-    if (!pools_.contains(state.name)) drop_expired(draft, state, now);
+    if (pools_.contains(state.name)) continue;
+    drop_expired(draft, state, now);
+    drop_tokens(draft, state);
   }
 }
 
@@ -178,7 +207,7 @@ void Authority::draft_plan(Draft& draft, PoolState& state, const Pool& pool, Mom
                   : planner(standing, state.last_epoch, policy, now, readiness(state, pool, now));
   draft.next[state.name] = plan.next;
   const bool renewed = draft.renewed.contains(state.name);
-  if (!plan.changed && !renewed && !pool.overtaken && !stale(state, policy)) return;
+  if (!plan.changed && !renewed && !pool.overtaken && !stale(state, pool.setup.config)) return;
 
   state.last_epoch = plan.last_number;
   std::erase_if(burned, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
@@ -194,7 +223,9 @@ void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& poo
   state.generation = ring::next_generation(std::max(state.generation, pool.newest_applied), now);
   state.content_key = feed::ContentKey::random();
   drop_revocations(state);
-  state.manifest = feed::write_manifest(manifest_of(state, pool.setup.config.policy, now));
+  note_generation(state);
+  state.tokens.block = hash_of(block_of(state, pool.setup.config));
+  state.manifest = feed::write_manifest(manifest_of(state, pool.setup.config, now));
   draft.generations.insert(state.name);
   draft.changed = true;
   add_audit_line(draft.state.audit,
@@ -221,15 +252,16 @@ void Authority::stored(const std::string& problem, Moment now) {
   if (!store_problem_.empty()) spdlog::info("the state can be stored again");
   store_problem_.clear();
   retry_at_ = {};
-  succeed(*draft);
+  succeed(*draft, now);
 }
 
-void Authority::succeed(Draft& draft) {
+void Authority::succeed(Draft& draft, Moment now) {
   if (draft.changed) state_ = std::move(draft.state);
   write_audit_lines();
   for (const auto& [name, next] : draft.next) {
     if (const auto pool = pools_.find(name); pool != pools_.end()) pool->second.next = next;
   }
+  adopt_heard(draft);
   for (const auto& name : draft.generations) {
     const auto pool = pools_.find(name);
     if (pool == pools_.end()) continue;
@@ -241,6 +273,7 @@ void Authority::succeed(Draft& draft) {
                           state.last_epoch, state.members.size()));
     publish(state);
   }
+  tend_issuers(now);
   answer(draft);
 }
 
@@ -265,6 +298,9 @@ void Authority::answer(const Draft& draft) {
       told["generation"] = state->generation;
       told["sealing"] = epoch == nullptr ? 0 : epoch->number;
     }
+    if (done.order.order.kind == Order::Kind::rotate_issuer) {
+      told["epoch"] = draft.next_issuing.at(done.order.order.pool);
+    }
     done.order.done(std::move(told));
   }
 }
@@ -284,6 +320,8 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
   if (store_problem_ != problem) spdlog::error("{}: nothing new is published", problem);
   store_problem_ = problem;
   retry_at_ = now.steady + retry_after;
+  wipe_what_is_over(now);
+  tend_issuers(now);
   for (const auto& [request, name] : draft.enrolled) {
     publisher_.enrolled({request.id, 503, 0, 0, "the state cannot be stored"});
   }
@@ -300,8 +338,9 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
 void Authority::publish(const PoolState& state) {
   const auto manifest = feed::parse_manifest(state.manifest);
   Publish message{state.name, state.generation, {}, {}};
-  message.bundle = feed::write_bundle(
-      feed::seal_bundle(*manifest, state.secrets, keys_.signer, state.content_key));
+  const auto tokens = block_of(state, pools_.at(state.name).setup.config);
+  message.bundle = feed::write_bundle(feed::seal_bundle(*manifest, state.secrets, keys_.signer,
+                                                        state.content_key, tokens.expose()));
   for (const auto& member : state.members) {
     message.wraps.push_back(wrap_for(member, state.content_key));
   }

@@ -15,6 +15,7 @@
 #include "messages.hpp"
 #include "orders.hpp"
 #include "peer.hpp"
+#include "pool_issuing.hpp"
 #include "ring/rotation.hpp"
 #include "state.hpp"
 #include "store.hpp"
@@ -33,6 +34,8 @@ class Publisher {
   virtual void publish(Publish generation) = 0;
   virtual void add_wrap(AddWrap wrap) = 0;
   virtual void enrolled(Enrolled answer) = 0;
+  virtual void directory(Directory directory) = 0;
+  virtual void make_sentinel(MakeSentinel sentinel) = 0;
 };
 
 struct AuthorityKeys {
@@ -68,9 +71,18 @@ class Authority {
   using Answer = std::function<void(nlohmann::json)>;
   void order(Order order, Answer done);
 
+  // Blind RSA keys that were made off the loop, and how many more should be.
+  void add_keys(std::vector<ticket::token::IssuerKey> keys, ticket::Moment now);
+  std::size_t keys_wanted() const;
+  // A client's tokens, by the keys that issue at `now`.
+  Issued issue(const Issue& request, ticket::Moment now);
+  void sentinel_made(const SentinelMade& answer, ticket::Moment now);
+  void record_lost(const RecordLost& loss, ticket::Moment now);
+
   // Answers of the admin socket; an empty `pool` means all.
   nlohmann::json pools(ticket::Moment now) const;
   nlohmann::json status(const std::string& pool, ticket::Moment now) const;
+  nlohmann::json issuer_status(const std::string& pool, ticket::Moment now) const;
   nlohmann::json audit() const;
   // For /metrics and the status page.
   Report report(ticket::Moment now) const;
@@ -92,6 +104,7 @@ class Authority {
     bool overtaken = false;  // a member has applied a newer generation: that was an old backup
     std::uint64_t newest_applied = 0;  // of those, so that the next one is newer still
     std::set<std::string> overtook;    // who said so; each is believed once
+    PoolIssuing issuing;
   };
   struct Draft;
   struct Waiting {
@@ -107,6 +120,8 @@ class Authority {
   Outcome readmit(Draft& draft, PoolState& state, const Order& order) const;
   Outcome revoke(Draft& draft, PoolState& state, const Order& order) const;
   Outcome accept_clock(Draft& draft, const Order& order) const;
+  Outcome rotate_issuer(Draft& draft, const PoolState& state, const Order& order,
+                        ticket::Moment now) const;
   void move_time(ticket::seconds shift);
   void draft_rotations(Draft& draft, ticket::Moment now);
   void drop_expired(Draft& draft, PoolState& state, ticket::Moment now) const;
@@ -115,9 +130,34 @@ class Authority {
   void draft_plan(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
   void draft_generation(Draft& draft, PoolState& state, const Pool& pool,
                         std::vector<ticket::ring::Epoch> epochs, ticket::Moment now) const;
+
+  void draft_tokens(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
+  TokenSight token_sight(const Draft& draft, const PoolState& state, const Pool& pool,
+                         ticket::Moment now) const;
+  std::size_t count_keys(const Draft& draft, std::vector<TokenEpoch> epochs,
+                         const TokensConfig& config) const;
+  void adopt_tokens(Draft& draft, PoolState& state, const TokensConfig& config,
+                    const TokenSight& sight, std::vector<TokenEpoch> epochs) const;
+  TokenSecrets give_keys(Draft& draft, TokenEpoch& epoch, const std::vector<TokenEpoch>& others,
+                         const TokensConfig& config) const;
+  const ticket::token::IssuerKey& fresh_key(const Draft& draft,
+                                            const std::vector<TokenEpoch>& others) const;
+  static void drop_tokens(Draft& draft, PoolState& state);
+  void adopt_heard(const Draft& draft);
+  void tend_issuers(ticket::Moment now);
+  void load_issuer(const PoolState& state, Pool& pool, ticket::Moment now) const;
+  void ask_for_sentinels(const PoolState& state, Pool& pool, ticket::Moment now);
+  void tell_directory(const PoolState& state, Pool& pool, ticket::Moment now);
+  void wipe_what_is_over(ticket::Moment now);
+  // Why an epoch that is announced does not begin, and why none issues; empty: one does.
+  static std::string waiting_for(const TokenEpoch& epoch, const Pool& pool);
+  static std::string issuing_problem(const PoolState& state, const Pool& pool, ticket::Moment now);
+  nlohmann::json describe_issuer(const PoolState& state, const Pool& pool,
+                                 ticket::Moment now) const;
+
   void commit(ticket::Moment now);
   void stored(const std::string& problem, ticket::Moment now);
-  void succeed(Draft& draft);
+  void succeed(Draft& draft, ticket::Moment now);
   void answer(const Draft& draft);
   void write_audit_lines();
   void fail(Draft& draft, const std::string& problem, ticket::Moment now);
@@ -131,6 +171,8 @@ class Authority {
   PoolReport report_of(const PoolState& state, const Pool& pool, ticket::Moment now) const;
   static void report_members(PoolReport& report, const PoolState& state, const Pool& pool,
                              ticket::Moment now);
+  std::optional<std::uint64_t> oldest_applied(const PoolState& state, const Pool& pool,
+                                              ticket::Moment now) const;
   bool tells_news(const Seen& member, ticket::Moment now) const;
   void sight(const Seen& member, ticket::Moment now);
   static bool seen_lately(const Sighting& sighting, ticket::Moment now);
@@ -152,6 +194,7 @@ class Authority {
   Publisher& publisher_;
   std::map<std::string, Pool> pools_;
   std::vector<PoolRules> rules_;
+  std::deque<ticket::token::IssuerKey> fresh_keys_;  // that no epoch has yet
 
   std::unique_ptr<Draft> draft_;  // being stored
   std::deque<Enrol> enrolments_;

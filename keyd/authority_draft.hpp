@@ -23,6 +23,18 @@ struct Authority::Draft {
   std::vector<std::pair<Enrol, std::string>> enrolled;  // with the member's name
   std::vector<Done> done;
   bool changed = false;
+
+  // What the front told of a pool's tokens and the draft takes account of.
+  struct Heard {
+    PoolIssuing::Numbers sentinels, lost;
+    bool wants_keys = false;
+  };
+  std::map<std::string, Heard> heard;
+  std::set<std::string> issuers_rotated;  // pools whose next token epoch is to issue, by order
+  std::map<std::string, std::uint32_t> next_issuing;  // which one that is
+  std::set<std::string> issuers_exposed;  // whose private keys somebody has that should not
+  std::map<std::string, ticket::sys_seconds> next_tokens;  // of each pool's token schedule
+  std::set<ticket::token::KeyId> used_keys;                // of the fresh ones
 };
 
 }  // namespace keyd

@@ -43,27 +43,39 @@ std::uint64_t furthest(Moment now) {
   return ring::next_generation(0, Moment(now.latest + std::chrono::hours(365 * 24)));
 }
 
+// Some token epoch begins, or goes, when the members have applied it.
+bool waits_for_members(const PoolTokens& tokens) {
+  return std::ranges::any_of(tokens.epochs, [](const TokenEpoch& epoch) {
+    return epoch.ended() || (!epoch.begun && !epoch.held);
+  });
+}
+
 }  // namespace
 
 // ---- readiness
 
 Readiness Authority::readiness(const PoolState& state, const Pool& pool, Moment now) const {
-  auto found = Readiness::alone;
+  const auto oldest = oldest_applied(state, pool, now);
+  if (!oldest) return Readiness::alone;
+  return *oldest < state.generation ? Readiness::waiting : Readiness::ready;
+}
+
+// The oldest generation that a member runs on which was seen lately; nullopt when none
+// was; 0 as long as those may come back that were here before this process began.
+std::optional<std::uint64_t> Authority::oldest_applied(const PoolState& state, const Pool& pool,
+                                                       Moment now) const {
+  std::optional<std::uint64_t> oldest;
   std::size_t sighted = 0;
-  bool behind = false;
   std::unordered_set<std::string_view> members;
   for (const auto& member : state.members) members.insert(member.name);
   for (const auto& [name, sighting] : pool.sightings) {
     if (!members.contains(name)) continue;  // expelled
     ++sighted;
-    if (!seen_lately(sighting, now)) continue;
-    behind |= sighting.applied < state.generation;
-    found = Readiness::ready;
+    if (seen_lately(sighting, now)) oldest = std::min(oldest.value_or(~0ULL), sighting.applied);
   }
-  // just started: who was here before may still come back
   const bool early = now.steady < pool.known_since + lately;
-  if (behind || (early && sighted < state.members.size())) return Readiness::waiting;
-  return found;
+  if (early && sighted < state.members.size()) return 0;
+  return oldest;
 }
 
 bool Authority::seen_lately(const Sighting& sighting, Moment now) {
@@ -129,6 +141,8 @@ std::string Authority::enrol_into(Draft& draft, const Enrol& request, Moment now
   member->sealing_key = checked->sealing_key;
   member->enrolled_at = checked->time;
   draft.enrolled.emplace_back(request, checked->member);
+  const auto& tokens = pools_.at(request.pool).setup.config.tokens;
+  if (tokens && tokens->redeemer == checked->member) draft.next[request.pool] = now.steady;
   draft.changed = true;
   return {};
 }
@@ -144,7 +158,8 @@ void Authority::seen(const std::vector<Seen>& members, Moment now) {
   for (const auto& member : members) sight(member, now);
   for (const auto& [name, then] : before) {
     auto& pool = pools_.at(name);
-    if (readiness(*state_.pool(name), pool, now) != then) pool.next = now.steady;
+    const bool changed = readiness(*state_.pool(name), pool, now) != then;
+    if (changed || waits_for_members(state_.pool(name)->tokens)) pool.next = now.steady;
   }
 }
 

@@ -47,6 +47,13 @@ std::vector<std::uint16_t> numbers_of(const PoolState& state, const std::string&
   return numbers;
 }
 
+void move(TokenEpoch& epoch, seconds shift) {
+  for (auto* time : {&epoch.made, &epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
+    *time += shift;
+  }
+  if (epoch.ended()) epoch.ended_at += shift;
+}
+
 }  // namespace
 
 void Authority::order(Order order, Answer done) {
@@ -68,6 +75,7 @@ void Authority::move_time(seconds shift) {
     pool.known_since += shift;
     pool.next = sys_seconds::min();
     for (auto& [member, sighting] : pool.sightings) sighting.at += shift;
+    for (auto& [epoch, asked] : pool.issuing.asked) asked += shift;
   }
   store_problem_since_ += shift;
   retry_at_ = {};
@@ -96,6 +104,8 @@ Authority::Outcome Authority::carry_out(Draft& draft, const Order& order, Moment
       return readmit(draft, *state, order);
     case Order::Kind::revoke:
       return revoke(draft, *state, order);
+    case Order::Kind::rotate_issuer:
+      return rotate_issuer(draft, *state, order, now);
     default:
       break;
   }
@@ -114,6 +124,7 @@ Authority::Outcome Authority::expel(Draft& draft, PoolState& state, const Order&
   const auto member = std::ranges::find(state.members, order.member, &Member::name);
   if (member == state.members.end()) return nobody(state, order.member);
   const auto burned = order.burn ? burn(state) : 0;
+  if (order.burn) draft.issuers_exposed.insert(state.name);
   spdlog::warn("pool {}: user {} expels {}, {} epochs are burned", state.name, order.by,
                order.member, burned);
   add_audit_line(draft.state.audit,
@@ -192,12 +203,16 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
       // of a clock that was wrong while keyd was down, only this is known
       if (epoch.made + shift > draft.at) shift = draft.at - epoch.made;
     }
+    for (const auto& epoch : state.tokens.epochs) {
+      if (epoch.made + shift > draft.at) shift = draft.at - epoch.made;
+    }
     for (auto& epoch : state.epochs) {
       epoch.made += shift;
       epoch.seals_from += shift;
       epoch.seals_until += shift;
       epoch.opens_until += shift;
     }
+    for (auto& epoch : state.tokens.epochs) move(epoch, shift);
     // a time that has yet to come would refuse every enrolment until then
     for (auto& member : state.members) member.enrolled_at = std::min(member.enrolled_at, draft.at);
     if (pools_.contains(state.name)) draft.renewed.insert(state.name);

@@ -21,6 +21,21 @@ void keep_the_worst(std::vector<MemberReport>& members) {
   if (members.size() > PoolReport::most_members) members.resize(PoolReport::most_members);
 }
 
+IssuerReport issuer_report(const PoolState& state, const PoolIssuing& issuing, Moment now) {
+  IssuerReport report;
+  for (const auto& epoch : state.tokens.epochs) {
+    const std::string_view is = epoch.state(now);
+    report.announced += is == "announced" ? 1 : 0;
+    report.issuing += is == "issuing" ? 1 : 0;
+    report.redeeming += is == "redeeming" ? 1 : 0;
+    report.ended += is == "ended" ? 1 : 0;
+  }
+  report.issued_blind_rsa = issuing.issued[0];
+  report.issued_ristretto = issuing.issued[1];
+  report.records_lost = issuing.records_lost;
+  return report;
+}
+
 }  // namespace
 
 Report Authority::report(Moment now) const {
@@ -50,6 +65,7 @@ PoolReport Authority::report_of(const PoolState& state, const Pool& pool, Moment
   }
   report_members(report, state, pool, now);
   report.alarms = alarms(state, pool, now);
+  if (pool.setup.config.tokens) report.issuer = {issuer_report(state, pool.issuing, now)};
   return report;
 }
 

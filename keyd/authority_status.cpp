@@ -178,6 +178,9 @@ std::vector<AlarmReport> Authority::alarms(const PoolState& state, const Pool& p
   if (sealing(state, pool, now) == nullptr) {
     alarms.push_back({"stopped", "no epoch seals: the members send no tickets"});
   }
+  if (auto problem = issuing_problem(state, pool, now); !problem.empty()) {
+    alarms.push_back({"issuing", std::move(problem)});
+  }
   if (pool.overtaken) {
     alarms.push_back(
         {"overtaken", "members have applied a newer generation: the state is an old backup"});

@@ -89,6 +89,39 @@ void write_alarms(Exposition& out, const Report& report) {
   }
 }
 
+// One line a pool and label, of pools that issue tokens.
+void write_of_issuers(
+    Exposition& out, const Report& report, const char* label,
+    const std::vector<std::pair<const char*, std::uint64_t IssuerReport::*>>& each) {
+  for (const auto& pool : report.pools) {
+    for (const auto& issuer : pool.issuer) {
+      for (const auto& [value, count] : each) {
+        out.add(issuer.*count, {{"pool", pool.name}, {label, value}});
+      }
+    }
+  }
+}
+
+void write_issuers(Exposition& out, const Report& report) {
+  out.gauge("keyd_token_epochs", "Token epochs of a pool by their state.");
+  write_of_issuers(out, report, "state",
+                   {{"announced", &IssuerReport::announced},
+                    {"issuing", &IssuerReport::issuing},
+                    {"redeeming", &IssuerReport::redeeming},
+                    {"ended", &IssuerReport::ended}});
+  out.counter("keyd_tokens_issued_total", "Tokens issued, by type.");
+  write_of_issuers(out, report, "type",
+                   {{"blind-rsa", &IssuerReport::issued_blind_rsa},
+                    {"ristretto", &IssuerReport::issued_ristretto}});
+  out.counter("keyd_token_records_lost_total",
+              "Token epochs of which Redis no longer knows what was spent.");
+  for (const auto& pool : report.pools) {
+    for (const auto& issuer : pool.issuer) {
+      out.add(issuer.records_lost, {{"pool", pool.name}});
+    }
+  }
+}
+
 void write_pools(Exposition& out, const Report& report) {
   write_each(out, report, "keyd_generation", "The generation that is published.",
              [](const PoolReport& pool) { return pool.generation; });
@@ -108,6 +141,7 @@ void write_pools(Exposition& out, const Report& report) {
              "The oldest generation that one of those seen runs on; 0 when nobody was seen.",
              [](const PoolReport& pool) { return pool.oldest_applied; });
   write_alarms(out, report);
+  write_issuers(out, report);
 }
 
 void write_work(Exposition& out, const FrontSight& sight) {

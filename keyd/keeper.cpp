@@ -17,6 +17,7 @@
 #include "file_store.hpp"
 #include "front_process.hpp"
 #include "key_file.hpp"
+#include "key_maker.hpp"
 #include "log.hpp"
 #include "process.hpp"
 #include "seccomp.hpp"
@@ -146,6 +147,8 @@ class Keeper : public Publisher {
   void publish(Publish generation) override { front_.send(generation); }
   void add_wrap(AddWrap wrap) override { front_.send(wrap); }
   void enrolled(Enrolled answer) override { front_.send(answer); }
+  void directory(Directory directory) override { front_.send(directory); }
+  void make_sentinel(MakeSentinel sentinel) override { front_.send(sentinel); }
 
   void handle_signals();
   void reload();
@@ -163,6 +166,7 @@ class Keeper : public Publisher {
 
   Fd signals_ = open_signals();
   FrontProcess front_;  // before any secret is read
+  KeyMaker key_maker_;  // before system calls are restricted
   Plan plan_;
   std::filesystem::path port_file_;
   FileStore store_;
@@ -219,7 +223,7 @@ int Keeper::run() {
 }
 
 void Keeper::turn() {
-  std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}, front_.interest()};
+  std::vector<pollfd> polled{{signals_.get(), POLLIN, 0}, front_.interest(), key_maker_.interest()};
   admin_.add_interests(polled);
   if (::poll(polled.data(), polled.size(), poll_timeout()) < 0 && errno != EINTR) {
     throw std::system_error(errno, std::generic_category(), "poll");
@@ -230,10 +234,12 @@ void Keeper::turn() {
   }
   admin_.handle(polled, clock_.now().steady);
   const auto now = clock_.now();
+  if (auto keys = key_maker_.take(); !keys.empty()) authority_.add_keys(std::move(keys), now);
   ask_front();
   if (endpoints_.empty()) return;
   if (authority_.next() <= now.steady) {
     authority_.tend(now);
+    key_maker_.want(authority_.keys_wanted());
     if (!announced_) announce();
   }
   log_refusal_sums(now.steady);
@@ -326,7 +332,13 @@ void Keeper::heard(const ToKeeper& message) {
   if (const auto* seen = std::get_if<SeenList>(&message)) {
     return authority_.seen(seen->members, clock_.now());
   }
-  throw ChannelError("the front tells of tokens, and no pool has any");
+  if (const auto* issue = std::get_if<Issue>(&message)) {
+    return front_.send(authority_.issue(*issue, clock_.now()));
+  }
+  if (const auto* made = std::get_if<SentinelMade>(&message)) {
+    return authority_.sentinel_made(*made, clock_.now());
+  }
+  authority_.record_lost(std::get<RecordLost>(message), clock_.now());
 }
 
 void Keeper::set_up(const SetUp& answer) {
@@ -373,6 +385,10 @@ void Keeper::request(std::uint64_t connection, uid_t by, const json& asked) {
   if (command == "pools") return admin_.answer(connection, authority_.pools(now));
   if (command == "status") {
     return admin_.answer(connection, authority_.status(asked.value("pool", std::string()), now));
+  }
+  if (command == "issuer-status") {
+    return admin_.answer(connection,
+                         authority_.issuer_status(asked.value("pool", std::string()), now));
   }
   if (command == "audit") {
     auto answer = authority_.audit();

@@ -38,8 +38,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochReport, number, state, made, seals_from,
                                    opens_until)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MemberReport, number, name, applied, last_seen, address)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AlarmReport, kind, text)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(IssuerReport, announced, issuing, redeeming, ended,
+                                   issued_blind_rsa, issued_ristretto, records_lost)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolReport, name, generation, issued_at, not_after, epochs,
-                                   enrolled, seen, current, oldest_applied, members, alarms)
+                                   enrolled, seen, current, oldest_applied, members, alarms, issuer)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, store_failures, clock_apart, pools)
 void to_json(Json&, const Stop&) {}
 void from_json(const Json&, Stop&) {}

@@ -64,15 +64,19 @@ tl::expected<Order, std::string> parse_order(const json& request) {
     return order;
   }
   if (*command != "rotate" && *command != "expel" && *command != "readmit" &&
-      *command != "revoke") {
+      *command != "revoke" && *command != "issuer-rotate") {
     return refuse(
         "unknown command; known are pools, status, audit, client-manifest, rotate, expel, readmit, "
-        "revoke and clock-accept");
+        "revoke, clock-accept, issuer-status and issuer-rotate");
   }
   const auto pool = text(request, "pool");
   if (!pool) return refuse(pool.error());
   order.pool = *pool;
   if (*command == "rotate") return order;
+  if (*command == "issuer-rotate") {
+    order.kind = Order::Kind::rotate_issuer;
+    return order;
+  }
 
   const auto member = text(request, "member");
   if (!member) return refuse(member.error());

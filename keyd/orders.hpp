@@ -13,7 +13,7 @@
 namespace keyd {
 
 struct Order {
-  enum class Kind { rotate, expel, readmit, revoke, accept_clock };
+  enum class Kind { rotate, expel, readmit, revoke, accept_clock, rotate_issuer };
   Kind kind = Kind::rotate;
   std::string pool;
   std::string member;               // of expel, readmit and revoke

@@ -32,7 +32,16 @@ struct AlarmReport {
   std::string text;
   bool operator==(const AlarmReport&) const = default;
 };
-constexpr const char* alarm_kinds[] = {"audit", "clock", "overtaken", "stopped", "store"};
+constexpr const char* alarm_kinds[] = {"audit",     "clock",   "issuing",
+                                       "overtaken", "stopped", "store"};
+
+// Of a pool that issues tokens.
+struct IssuerReport {
+  std::uint64_t announced = 0, issuing = 0, redeeming = 0, ended = 0;  // token epochs
+  std::uint64_t issued_blind_rsa = 0, issued_ristretto = 0;  // tokens, since keyd was started
+  std::uint64_t records_lost = 0;
+  bool operator==(const IssuerReport&) const = default;
+};
 
 struct PoolReport {
   std::string name;
@@ -43,6 +52,7 @@ struct PoolReport {
   std::uint64_t oldest_applied = 0;                   // of those seen; 0 = nobody was
   std::vector<MemberReport> members;                  // at most most_members, the behind first
   std::vector<AlarmReport> alarms;
+  std::vector<IssuerReport> issuer;  // none or one
   bool operator==(const PoolReport&) const = default;
 
   static constexpr std::size_t most_members = 256;

@@ -97,6 +97,8 @@ void restrict_system_calls(const std::string& mode) {
   } else {
     allow_the_list(filter.get(), kill);
   }
+  // the thread that makes token keys as well, not only those yet to come
+  check(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1), "covering all threads");
   check(seccomp_load(filter.get()), "loading the filter");
 }
 

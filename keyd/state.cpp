@@ -13,7 +13,7 @@ using ticket::wire::Writer;
 
 namespace {
 
-constexpr std::uint8_t state_version = 2;
+constexpr std::uint8_t state_version = 3;
 constexpr std::string_view magic = "tktstate";
 constexpr std::string_view associated_prefix{"libticket state 1\0", 18};
 constexpr std::size_t head_size = 34;
@@ -36,7 +36,7 @@ std::size_t size_of(const PoolState& pool) {
   for (const auto& gone : pool.expelled) {
     size += 2 + 1 + gone.name.size() + 1 + gone.fingerprint.size() + 8 + 1;
   }
-  return size + 2 + pool.revocations.size() * revocation_size;
+  return size + 2 + pool.revocations.size() * revocation_size + size_of(pool.tokens);
 }
 
 std::size_t size_of(const KeeperState& state) {
@@ -177,6 +177,7 @@ void write_pool(Writer& out, const PoolState& pool) {
   write_members(out, pool);
   write_expelled(out, pool);
   write_revocations(out, pool);
+  write_pool_tokens(out, pool.tokens);
 }
 
 Checked<PoolState> parse_pool(Cursor& in) {
@@ -191,6 +192,7 @@ Checked<PoolState> parse_pool(Cursor& in) {
   TRY(parse_members(in, pool));
   TRY(parse_expelled(in, pool));
   TRY(parse_revocations(in, pool));
+  pool.tokens = TRY(parse_pool_tokens(in));
   return pool;
 }
 
@@ -226,7 +228,8 @@ Checked<KeeperState> parse_state(BytesView bytes, std::uint64_t counter) {
 
 std::optional<std::uint64_t> go_on_from(KeeperState& state, std::optional<std::uint64_t> newest,
                                         sys_seconds now) {
-  constexpr std::uint32_t at_once = wire::max_epochs;  // one store makes no more
+  // one store makes no more, and far fewer token epochs
+  constexpr std::uint32_t at_once = wire::max_epochs;
   if (newest && *newest <= state.counter) return 0;
   state.restored = true;
   const auto missing = newest ? std::optional(*newest - state.counter) : std::nullopt;
@@ -236,8 +239,10 @@ std::optional<std::uint64_t> go_on_from(KeeperState& state, std::optional<std::u
     for (const auto& epoch : pool.epochs) made = std::min(made, epoch.made);
     const auto since = static_cast<std::uint64_t>((now - made).count());
     const auto skipped = missing ? *missing * at_once : at_once + since;
-    pool.last_epoch += static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(skipped, 0xffffffff - pool.last_epoch - at_once));
+    for (auto* last : {&pool.last_epoch, &pool.tokens.last_epoch}) {
+      *last += static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(skipped, 0xffffffff - *last - at_once));
+    }
   }
   return missing;
 }
@@ -286,6 +291,7 @@ PoolState PoolState::copy() const {
   copy.members = members;
   copy.expelled = expelled;
   copy.revocations = revocations;
+  copy.tokens = tokens.copy();
   return copy;
 }
 

@@ -11,6 +11,7 @@
 #include "crypto/digest.hpp"
 #include "crypto/sealing.hpp"
 #include "ring/ring.hpp"
+#include "token_state.hpp"
 
 namespace keyd {
 
@@ -46,6 +47,7 @@ struct PoolState {
   std::vector<Member> members;
   std::vector<Expelled> expelled;
   std::vector<ticket::ring::Revocation> revocations;
+  PoolTokens tokens;
 
   PoolState copy() const;
   const Member* member(std::string_view member_name) const;

@@ -68,10 +68,14 @@ struct Recorder : keyd::Publisher {
   void publish(keyd::Publish generation) override { published.push_back(std::move(generation)); }
   void add_wrap(keyd::AddWrap wrap) override { wraps.push_back(std::move(wrap)); }
   void enrolled(keyd::Enrolled answer) override { answers.push_back(std::move(answer)); }
+  void directory(keyd::Directory told) override { directories.push_back(std::move(told)); }
+  void make_sentinel(keyd::MakeSentinel asked) override { sentinels.push_back(std::move(asked)); }
 
   std::vector<keyd::Publish> published;
   std::vector<keyd::AddWrap> wraps;
   std::vector<keyd::Enrolled> answers;
+  std::vector<keyd::Directory> directories;
+  std::vector<keyd::MakeSentinel> sentinels;
 };
 
 // The audit log in memory; can be told to fail.

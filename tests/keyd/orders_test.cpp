@@ -473,6 +473,10 @@ TEST_SUITE("order requests") {
     CHECK_FALSE(expel->burn);
     CHECK(keyd::parse_order({{"command", "expel"}, {"pool", "web"}, {"member", "w"}})->burn);
     CHECK(keyd::parse_order({{"command", "clock-accept"}}).has_value());
+    const auto rotate = keyd::parse_order({{"command", "issuer-rotate"}, {"pool", "web"}});
+    REQUIRE(rotate.has_value());
+    CHECK(rotate->kind == Order::Kind::rotate_issuer);
+    CHECK(rotate->pool == "web");
   }
 
   TEST_CASE("promise 15: what is missing or of another kind is named") {
@@ -481,6 +485,7 @@ TEST_SUITE("order requests") {
     CHECK(why("{}") == "command is missing");
     CHECK(why(R"({"command": "burn"})").find("known are") != std::string::npos);
     CHECK(why(R"({"command": "rotate"})") == "pool is missing");
+    CHECK(why(R"({"command": "issuer-rotate"})") == "pool is missing");
     CHECK(why(R"({"command": "expel", "pool": "web"})") == "member is missing");
     CHECK(why(R"({"command": "expel", "pool": "web", "member": ""})") == "member is no text");
     CHECK(why(R"({"command": "expel", "pool": "web", "member": "a", "drop_tickets": 1})") ==

@@ -7,8 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <functional>
+#include <thread>
+
+#include "key_maker.hpp"
 
 namespace {
 
@@ -65,6 +69,42 @@ TEST_SUITE("seccomp") {
     const int status = end_of("kill", [] { return opens(AF_INET); });
     CHECK(WIFSIGNALED(status));
     CHECK(WTERMSIG(status) == SIGSYS);
+  }
+
+  TEST_CASE("a thread that ran before is caged too") {
+    const auto opens_in_a_thread = [](const char* mode) {
+      return end_of("off", [mode] {
+        std::atomic<bool> caged = false, opened = false;
+        std::thread before([&] {
+          while (!caged) std::this_thread::yield();
+          opened = opens(AF_INET);
+        });
+        keyd::restrict_system_calls(mode);
+        caged = true;
+        before.join();
+        return opened.load();
+      });
+    };
+    CHECK(opens_in_a_thread("off") == 0);
+    CHECK(opens_in_a_thread("errno") == said_no);
+    const int status = opens_in_a_thread("kill");
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == SIGSYS);
+  }
+
+  TEST_CASE("the maker of token keys works in the cage, and ends there") {
+    CHECK(end_of("off", [] {
+            keyd::KeyMaker maker;
+            keyd::restrict_system_calls("kill");
+            maker.want(2);
+            std::vector<ticket::token::IssuerKey> keys;
+            while (keys.size() < 2) {
+              auto polled = maker.interest();
+              if (::poll(&polled, 1, 60'000) != 1) return false;
+              for (auto& key : maker.take()) keys.push_back(std::move(key));
+            }
+            return maker.take().empty() && keys[0].public_key().id != keys[1].public_key().id;
+          }) == 0);
   }
 
   TEST_CASE("it may still read its configuration") { CHECK(end_of("kill", reads_a_file) == 0); }

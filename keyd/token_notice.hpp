@@ -1,0 +1,25 @@
+// What members, people and clients are told of a pool's tokens.
+#pragma once
+
+#include "feed/bundle.hpp"
+#include "messages.hpp"
+#include "state.hpp"
+#include "token/token_type.hpp"
+#include "token_config.hpp"
+
+namespace keyd {
+
+// The member whose table the tokens are recorded in; 0: nobody, or they are in Redis.
+std::uint16_t redeemer_of(const PoolState& state, const TokensConfig& config);
+
+// For the redeemers, in the bundle's secrets (wire/token_block.hpp).
+ticket::SecretBytes token_block(const PoolState& state, const TokensConfig& config);
+// For people, in the manifest.
+ticket::feed::TokenNotice token_notice(const PoolState& state, const TokensConfig& config);
+// For clients: the keys that issue at `now`, then those that are announced.
+Directory token_directory(const PoolState& state, const TokensConfig& config, ticket::Moment now);
+
+// The code points that are spoken.
+ticket::token::TokenTypes token_types(const TokensConfig& config);
+
+}  // namespace keyd

@@ -1,0 +1,238 @@
+#include "token_rotation.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace keyd {
+
+using namespace ticket;
+
+namespace {
+
+using Epochs = std::vector<TokenEpoch>;
+
+bool lives(const TokenEpoch& epoch) { return !epoch.ended(); }
+bool waits(const TokenEpoch& epoch) { return lives(epoch) && !epoch.begun; }
+
+// It was issuing, or about to, when it was ended.
+bool cut_short(const TokenEpoch& epoch) {
+  return epoch.ended() && epoch.issues_until == epoch.ended_at;
+}
+
+bool somebody_issues(const Epochs& epochs, Moment now) {
+  return std::ranges::any_of(epochs, [now](const TokenEpoch& e) { return e.issues(now); });
+}
+
+Epochs::iterator first_waiting(Epochs& epochs) { return std::ranges::find_if(epochs, waits); }
+
+void shift(TokenEpoch& epoch, seconds by) {
+  epoch.issues_from += by;
+  epoch.issues_until += by;
+  epoch.redeems_until += by;
+}
+
+// Moves what waits from `next` on to another start; who issues goes on until then.
+void move_to(Epochs& epochs, Epochs::iterator next, sys_seconds start) {
+  const auto by = start - next->issues_from;
+  for (auto epoch = epochs.begin(); epoch != next; ++epoch) {
+    if (epoch->begun) epoch->issues_until = std::min(epoch->issues_until, start);
+  }
+  std::for_each(next, epochs.end(), [by](TokenEpoch& epoch) {
+    if (waits(epoch)) shift(epoch, by);
+  });
+}
+
+void end(TokenEpoch& epoch, sys_seconds now) {
+  epoch.ended_at = now;
+  epoch.closed = true;
+  epoch.blind_rsa.clear();
+  epoch.ristretto.clear();
+}
+
+// Before its time.
+void cut(TokenEpoch& epoch, sys_seconds now) {
+  for (auto* time : {&epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
+    *time = std::min(*time, now);
+  }
+  end(epoch, now);
+}
+
+// An epoch that never began has issued nothing: its sentinel may be made again.
+void note_sentinels(Epochs& epochs, const TokenSight& sight) {
+  const bool gone = std::ranges::any_of(epochs, [&sight](const TokenEpoch& epoch) {
+    return lives(epoch) && sight.lost.contains(epoch.number);
+  });
+  for (auto& epoch : epochs) {
+    if (!waits(epoch)) continue;
+    epoch.sentinel |= sight.sentinels.contains(epoch.number);
+    if (!sight.redis || gone) epoch.sentinel = false;
+  }
+}
+
+// What began where nobody records any more, or where the record was lost, was never
+// spent as far as anybody can tell: it ends.
+bool unrecorded(const TokenEpoch& epoch, const TokenSight& sight) {
+  return epoch.begun && (sight.lost.contains(epoch.number) || epoch.sentinel != sight.redis);
+}
+
+void end_what_is_over(Epochs& epochs, const TokenSight& sight, Moment now) {
+  for (auto& epoch : epochs) {
+    if (epoch.ended()) continue;
+    if (sight.cut.contains(epoch.number) || unrecorded(epoch, sight)) {
+      cut(epoch, now.steady);
+    } else if (now.latest >= (epoch.begun ? epoch.redeems_until : epoch.issues_until)) {
+      end(epoch, now.steady);
+    }
+    epoch.closed |= now.latest >= epoch.issues_until;
+  }
+}
+
+// A member that is dead or behind keeps nothing alive.
+void drop_what_ended(Epochs& epochs, const TokenSight& sight, Moment now) {
+  std::erase_if(epochs, [&](const TokenEpoch& epoch) {
+    if (epoch.ended_in == 0) return false;
+    return sight.applied >= epoch.ended_in || now.latest >= epoch.ended_at + token_deadline;
+  });
+}
+
+// A table that is made in the second in which its epoch begins comes too late
+// (replay/table.hpp): an epoch that its redeemer got late begins later.
+void note_held(Epochs& epochs, const TokenSight& sight, Moment now) {
+  for (auto epoch = epochs.begin(); epoch != epochs.end(); ++epoch) {
+    if (!waits(*epoch) || epoch->held) continue;
+    epoch->held = epoch->announced_in != 0 && sight.holds >= epoch->announced_in;
+    const bool late = epoch->issues_from <= now.steady + seconds(1);
+    if (epoch->held && late && !sight.redis) move_to(epochs, epoch, now.steady + token_soon);
+  }
+}
+
+// Nobody issues, or an operator is in a hurry: what all hold need not wait. After a loss
+// it does not wait for them either.
+void hasten(Epochs& epochs, const TokenSight& sight, Moment now) {
+  const auto next = first_waiting(epochs);
+  const auto soon = now.steady + token_soon;
+  if (next == epochs.end() || next->issues_from <= soon) return;
+  const bool gap = !somebody_issues(epochs, now);
+  const bool after_loss = sight.redis && std::ranges::any_of(epochs, cut_short);
+  const bool ready = next->held || (sight.redis && sight.rotate) || (gap && after_loss);
+  if ((gap || sight.rotate) && ready) move_to(epochs, next, soon);
+}
+
+TokenEpoch new_epoch(std::uint32_t number, sys_seconds start, const TokenPolicy& policy,
+                     Moment now) {
+  TokenEpoch epoch;
+  epoch.number = number;
+  epoch.made = now.steady;
+  epoch.issues_from = start;
+  epoch.issues_until = start + policy.issue_for;
+  epoch.redeems_until = epoch.issues_until + policy.redeem_for;
+  return epoch;
+}
+
+// When an epoch should begin that follows those there are.
+sys_seconds next_start(const Epochs& epochs, const TokenSight& sight, Moment now) {
+  const bool hurry = sight.redis && (sight.rotate || std::ranges::any_of(epochs, cut_short));
+  const auto earliest = now.steady + (hurry ? token_soon : token_deadline);
+  if (sight.rotate && std::ranges::none_of(epochs, waits)) return earliest;
+  auto start = earliest;
+  for (const auto& epoch : epochs) {
+    if (lives(epoch) && epoch.issues_until > now.steady) start = epoch.issues_until;
+  }
+  return start;
+}
+
+// Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys.
+void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenSight& sight, Moment now) {
+  auto& epochs = plan.epochs;
+  for (auto keys = sight.keys; epochs.size() < most_token_epochs; --keys) {
+    const auto start = next_start(epochs, sight, now);
+    if (start > now.steady + policy.publish_ahead) return;
+    plan.wants_keys = keys == 0;
+    if (plan.wants_keys) return;
+    epochs.push_back(new_epoch(++plan.last_number, start, policy, now));
+    move_to(epochs, epochs.end() - 1, start);
+  }
+}
+
+void begin(Epochs& epochs, const TokenSight& sight, Moment now) {
+  for (auto& epoch : epochs) {
+    if (!waits(epoch) || epoch.issues_from > now.steady || now.latest >= epoch.issues_until)
+      continue;
+    epoch.begun = sight.redis ? epoch.sentinel : epoch.held;
+  }
+}
+
+// What members see of it.
+auto told(const TokenEpoch& epoch) {
+  return std::tie(epoch.number, epoch.issues_from, epoch.issues_until, epoch.redeems_until,
+                  epoch.blind_rsa, epoch.ristretto);
+}
+
+bool untold(const Epochs& before, const Epochs& now) {
+  const bool pending = std::ranges::any_of(now, [](const TokenEpoch& epoch) {
+    return epoch.announced_in == 0 || (epoch.ended() && epoch.ended_in == 0);
+  });
+  return pending || !std::ranges::equal(before, now, [](const TokenEpoch& a, const TokenEpoch& b) {
+           return told(a) == told(b);
+         });
+}
+
+// It goes on when members, Redis or the clock of who was seen last have their say.
+bool is_waited_for(const TokenEpoch& epoch, const TokenSight& sight) {
+  return epoch.ended() || (waits(epoch) && (!epoch.held || (sight.redis && !epoch.sentinel)));
+}
+
+sys_seconds next_call(const TokenPlan& plan, const TokenPolicy& policy, const TokenSight& sight,
+                      Moment now) {
+  const auto ahead = now.latest - now.steady;  // what ends does so by the later clock
+  auto next = now.steady + std::chrono::hours(24);
+  const auto consider = [&next, now](sys_seconds time) {
+    if (time > now.steady) next = std::min(next, time);
+  };
+  for (const auto& epoch : plan.epochs) {
+    if (is_waited_for(epoch, sight)) consider(now.steady + token_soon);
+    if (epoch.ended()) {
+      consider(epoch.ended_at + token_deadline - ahead);
+      continue;
+    }
+    consider(epoch.issues_from);
+    consider(epoch.issues_until - ahead);
+    consider(epoch.redeems_until - ahead);
+    consider(epoch.issues_until - policy.publish_ahead);
+  }
+  return next;
+}
+
+}  // namespace
+
+bool TokenEpoch::issues(Moment now) const {
+  return begun && !closed && issues_from <= now.steady && now.latest < issues_until;
+}
+
+const char* TokenEpoch::state(Moment now) const {
+  if (ended()) return "ended";
+  if (!begun) return "announced";
+  return issues(now) ? "issuing" : "redeeming";
+}
+
+TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const TokenPolicy& policy,
+                      const TokenSight& sight, Moment now) {
+  TokenPlan plan;
+  plan.epochs = epochs;
+  plan.last_number = last_number;
+  note_sentinels(plan.epochs, sight);
+  end_what_is_over(plan.epochs, sight, now);
+  if (!sight.holding) {
+    drop_what_ended(plan.epochs, sight, now);
+    note_held(plan.epochs, sight, now);
+    hasten(plan.epochs, sight, now);
+    make_ahead(plan, policy, sight, now);
+  }
+  begin(plan.epochs, sight, now);
+  plan.changed = plan.epochs != epochs;
+  plan.publish = !sight.holding && untold(epochs, plan.epochs);
+  plan.next = next_call(plan, policy, sight, now);
+  return plan;
+}
+
+}  // namespace keyd

@@ -1,0 +1,163 @@
+// A pool that issues tokens: an authority with a front that makes sentinels, a maker of
+// keys, a member that follows and redeems.
+#pragma once
+
+#include "fixture.hpp"
+#include "token/client.hpp"
+#include "token/directory.hpp"
+#include "token/issuer.hpp"
+#include "token/redeemer.hpp"
+#include "wire/token_block.hpp"
+
+namespace test {
+
+using token::Form;
+using token::IssuerKey;
+using token::TokenType;
+
+// In turn, from a few that are made once: each takes half a second.
+inline IssuerKey fresh_key() {
+  static std::vector<SecretBytes> made;
+  static std::size_t given = 0;
+  constexpr std::size_t most = 6;
+  if (made.size() < most) made.push_back(IssuerKey::generate(TokenType::blind_rsa).secret());
+  return std::move(*IssuerKey::load(TokenType::blind_rsa, made[given++ % made.size()].expose()));
+}
+
+inline keyd::TokensConfig tokens_config(bool redis, bool ristretto = false) {
+  keyd::TokensConfig config;
+  config.name = "issuer.example";
+  config.origins = {"a.test", "b.test"};
+  config.ristretto = ristretto;
+  config.budget = 100;
+  if (redis) config.redis = keyd::Address{"/run/redis.sock", ""};
+  if (!redis) config.redeemer = "web1";
+  return config;
+}
+
+struct IssuingHouse : House {
+  explicit IssuingHouse(keyd::TokensConfig tokens) : config(std::move(tokens)) {
+    authority->configure(pools(), now);
+    tend();
+    now += 1s;
+    REQUIRE(enrol(web1).status == 200);
+  }
+
+  std::vector<keyd::PoolSetup> pools() const {
+    auto pool = setup(ca);
+    pool.config.tokens = config;
+    return {pool};
+  }
+  void reload() {
+    authority->configure(pools(), now);
+    follow();
+  }
+  void begin_again() {
+    answered = said.sentinels.size();
+    restart(pools());
+  }
+
+  // Keys are made, sentinels too, and the member applies what there is, until all stand still.
+  void follow() {
+    for (int i = 0; i < 6; ++i) {
+      tend();
+      std::vector<IssuerKey> keys;
+      for (auto wanted = authority->keys_wanted(); wanted > 0 && maker_lives; --wanted) {
+        keys.push_back(fresh_key());
+      }
+      authority->add_keys(std::move(keys), now);
+      for (; store_lives && answered < said.sentinels.size(); ++answered) {
+        authority->sentinel_made({"web", said.sentinels[answered].epoch, {}}, now);
+      }
+      if (member_lives) authority->seen({{"web", "web1", last().generation, "192.0.2.1"}}, now);
+    }
+    tend();
+  }
+  void run(seconds time) {
+    const auto end = now + time;
+    follow();
+    while (authority->next() < end) {
+      now = std::max(now + 1s, authority->next());
+      follow();
+    }
+    now = end;
+    follow();
+  }
+
+  keyd::PoolTokens state() const { return store.state().pool("web")->tokens.copy(); }
+  json issuer(const std::string& pool = "web") const { return authority->issuer_status(pool, now); }
+  json issuer_pool() const { return issuer().at("pools").at(0); }
+  token::Directory directory() const {
+    return *token::parse_directory(said.directories.back().body);
+  }
+  token::TokenTypes types() const {
+    return config.ristretto ? token::TokenTypes(config.ristretto_type) : token::TokenTypes();
+  }
+  // What members get, opened.
+  SecretBytes block() const { return std::move(open_last(*this, web1)->ring.tokens); }
+  std::vector<std::uint32_t> in_block() const {
+    const auto bytes = block();
+    std::vector<std::uint32_t> numbers;
+    const auto parsed = *wire::parse_token_block(bytes.expose());
+    for (const auto& epoch : parsed.epochs) {
+      numbers.push_back(epoch.number);
+    }
+    return numbers;
+  }
+  std::string challenge(std::uint32_t number, TokenType type) const {
+    const auto bytes = block();
+    const auto parsed = *wire::parse_token_block(bytes.expose());
+    for (const auto& epoch : parsed.epochs) {
+      if (epoch.number != number) continue;
+      const auto made =
+          token::write_challenge({type, "issuer.example", epoch.context, "a.test,b.test"}, types());
+      return std::string(as_text(*made));
+    }
+    return {};
+  }
+  std::uint32_t issuing() const {
+    const auto pool = issuer_pool();
+    for (const auto& epoch : pool.at("epochs")) {
+      if (epoch.at("state") == "issuing") return epoch.at("number");
+    }
+    return 0;
+  }
+  keyd::Issued ask(BytesView request, bool batch = false) {
+    return authority->issue({7, "web", base64url(request), batch}, now);
+  }
+  token::Withdrawal withdrawal(TokenType type = TokenType::blind_rsa, Form form = Form::single,
+                               std::size_t count = 1) const {
+    const auto key = directory().key(type, types(), now);
+    REQUIRE(key.has_value());
+    auto begun =
+        token::Withdrawal::begin(as_bytes(challenge(issuing(), type)), *key, types(), form, count);
+    REQUIRE(begun.has_value());
+    return std::move(*begun);
+  }
+  // What keyd answers to a client that does it right: 200, or why not.
+  int ask(TokenType type = TokenType::blind_rsa) {
+    const auto key = directory().key(type, types(), now);
+    if (!key) return 404;
+    const auto challenge = *token::write_challenge({type, "issuer.example", {}, ""}, types());
+    return ask(token::Withdrawal::begin(challenge, *key, types())->request()).status;
+  }
+  bool tells(const std::string& event) const {
+    return std::ranges::any_of(audit.lines, [&](const std::string& line) {
+      return json::parse(line).at("event") == event;
+    });
+  }
+  std::string alarm(const std::string& kind) const {
+    const auto report = authority->report(now);
+    for (const auto& alarm : report.pools.at(0).alarms) {
+      if (alarm.kind == kind) return alarm.text;
+    }
+    return {};
+  }
+
+  keyd::TokensConfig config;
+  Server web1{ca, "web1", "ticket:member:web:web1"};
+  std::size_t answered = 0;
+  bool maker_lives = true, store_lives = true, member_lives = true;
+};
+
+}  // namespace test

@@ -1,0 +1,434 @@
+#include "token_rotation.hpp"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <random>
+#include <set>
+
+using namespace ticket;
+using namespace std::chrono_literals;
+using keyd::TokenEpoch;
+using keyd::TokenSight;
+
+namespace {
+
+const sys_seconds noon{seconds(1'790'000'000)};
+constexpr keyd::TokenPolicy day{24h, 24h, 1h};
+constexpr auto everybody = std::numeric_limits<std::uint64_t>::max();
+
+// A pool as the keeper drives it: what is planned is stored, and told in a generation.
+struct Schedule {
+  explicit Schedule(bool redis = false) { sight.redis = redis; }
+
+  keyd::TokenPlan plan() const { return plan_tokens(epochs, last, policy, sight, at()); }
+  Moment at() const { return Moment(now, now + apart); }
+
+  // Plans once; what the front told is told no more.
+  void tend() {
+    const auto made = plan();
+    epochs = made.epochs;
+    last = made.last_number;
+    next = made.next;
+    sight.sentinels.clear();
+    sight.lost.clear();
+    sight.cut.clear();
+    sight.rotate = false;
+    if (!made.publish) return;
+    ++generation;
+    for (auto& epoch : epochs) {
+      if (epoch.announced_in == 0) {
+        epoch.announced_in = generation;
+        epoch.id.fill(std::byte(epoch.number));
+        epoch.blind_rsa = Bytes(342);
+      }
+      if (epoch.ended() && epoch.ended_in == 0) epoch.ended_in = generation;
+    }
+  }
+  // All members apply what there is, Redis makes what it is asked for.
+  void follow() {
+    if (members) sight.applied = sight.holds = generation;
+    for (const auto& epoch : epochs) {
+      if (sight.redis && store_lives && !epoch.sentinel && !epoch.ended()) {
+        sight.sentinels.insert(epoch.number);
+      }
+    }
+  }
+  void settle() {
+    for (int i = 0; i < 4; ++i) {
+      tend();
+      follow();
+    }
+    tend();
+  }
+  void live(seconds time) {
+    const auto end = now + time;
+    settle();
+    while (next < end) {
+      now = std::max(next, now + 1s);
+      settle();
+    }
+    now = end;
+    settle();
+  }
+  const TokenEpoch* issuing() const {
+    for (const auto& epoch : epochs) {
+      if (epoch.issues(at())) return &epoch;
+    }
+    return nullptr;
+  }
+  const TokenEpoch& number(std::uint32_t wanted) const {
+    for (const auto& epoch : epochs) {
+      if (epoch.number == wanted) return epoch;
+    }
+    FAIL("there is no token epoch ", wanted);
+    return epochs.front();
+  }
+
+  TokenSight sight = {.keys = 8};
+  keyd::TokenPolicy policy = day;
+  std::vector<TokenEpoch> epochs;
+  std::uint32_t last = 0;
+  std::uint64_t generation = 0;
+  sys_seconds now = noon, next;
+  seconds apart{0};
+  bool members = true, store_lives = true;
+};
+
+}  // namespace
+
+TEST_SUITE("token rotation") {
+  TEST_CASE("each moment of an epoch's life") {
+    struct {
+      seconds after_noon;
+      const char* first;   // state of epoch 1
+      bool closed;         // what issues is erased
+      const char* second;  // of epoch 2
+      const char* when;
+    } const moments[] = {
+        {0s, "announced", false, "", "made"},
+        {5s, "issuing", false, "", "all hold it, nobody else issues"},
+        {23h, "issuing", false, "", "a second too early to announce the next"},
+        {23h + 6s, "issuing", false, "announced", "the next is announced an hour ahead"},
+        {24h + 4s, "issuing", false, "announced", "its last second"},
+        {24h + 5s, "redeeming", true, "issuing", "the next issues"},
+        {48h + 4s, "redeeming", true, "issuing", "the last second of its tokens"},
+        {48h + 5s, "", true, "redeeming", "gone, as all have applied that"},
+    };
+    for (const auto& moment : moments) {
+      CAPTURE(moment.when);
+      Schedule pool;
+      pool.live(moment.after_noon);
+      const auto state = [&](std::uint32_t wanted) {
+        for (const auto& epoch : pool.epochs) {
+          if (epoch.number == wanted) return std::string(epoch.state(pool.at()));
+        }
+        return std::string();
+      };
+      CHECK(state(1) == moment.first);
+      CHECK(state(2) == moment.second);
+      if (state(1) != "") CHECK(pool.number(1).closed == moment.closed);
+    }
+  }
+
+  TEST_CASE("one epoch issues at each second, for a week") {
+    for (const bool redis : {false, true}) {
+      Schedule pool(redis);
+      pool.live(10s);
+      std::set<std::uint32_t> numbers;
+      for (int minute = 0; minute < 7 * 24 * 60; ++minute) {
+        const auto count = std::ranges::count_if(
+            pool.epochs, [&](const TokenEpoch& epoch) { return epoch.issues(pool.at()); });
+        REQUIRE(count == 1);
+        numbers.insert(pool.issuing()->number);
+        pool.live(60s);
+      }
+      CHECK(numbers.size() == 7);
+    }
+  }
+
+  TEST_CASE("the order of erasure, one member behind: a minute, and no longer") {
+    Schedule pool;
+    pool.live(48h + 4s);
+    const auto before = pool.generation;
+    pool.now += 1s;
+    pool.tend();
+
+    // first what verifies, in a generation
+    CHECK(pool.number(1).ended());
+    CHECK(pool.number(1).blind_rsa.empty());
+    CHECK(pool.number(1).ended_in == before + 1);
+    // then, when it is applied, the rest
+    pool.sight.applied = before;
+    pool.now += 59s;
+    pool.tend();
+    CHECK(pool.epochs.front().number == 1);
+    CHECK(pool.plan().next <= pool.now + 1s);
+    auto prompt = pool;
+    prompt.sight.applied = before + 1;
+    prompt.tend();
+    CHECK(prompt.epochs.front().number == 2);
+
+    pool.now += 1s;
+    pool.tend();
+    CHECK(pool.epochs.front().number == 2);
+  }
+
+  TEST_CASE("with nobody there, nobody is waited for") {
+    Schedule pool;
+    pool.live(48h + 4s);
+    pool.sight.applied = everybody;
+    pool.now += 1s;
+    pool.tend();
+    pool.tend();
+    CHECK(pool.epochs.front().number == 2);
+  }
+
+  TEST_CASE("promise 13: with Redis an epoch issues only once its sentinel stands") {
+    Schedule pool(true);
+    pool.store_lives = false;
+    pool.live(3h);
+    CHECK(pool.issuing() == nullptr);
+    CHECK(pool.epochs.size() == 1);
+
+    pool.store_lives = true;
+    pool.settle();
+    REQUIRE(pool.issuing() != nullptr);
+    CHECK(pool.issuing()->number == 1);
+  }
+
+  TEST_CASE("promise 13: with a table an epoch issues only once its redeemer has it") {
+    Schedule pool;
+    pool.members = false;
+    pool.sight.applied = everybody;
+    pool.live(3h);
+    CHECK(pool.issuing() == nullptr);
+    const auto planned = pool.epochs.front().issues_from;
+
+    // its table is made now, so the epoch begins later than this
+    pool.sight.holds = pool.generation;
+    pool.tend();
+    CHECK(pool.issuing() == nullptr);
+    CHECK(pool.epochs.front().issues_from == pool.now + 5s);
+    CHECK(pool.epochs.front().issues_until == pool.now + 5s + 24h);
+    CHECK(pool.epochs.front().issues_from > planned);
+    pool.live(5s);
+    CHECK(pool.issuing() != nullptr);
+  }
+
+  TEST_CASE("promise 13: a lost epoch ends at once, and the next issues in five seconds") {
+    for (const auto when : {seconds(3h), seconds(23h + 30min)}) {  // without, with an announced one
+      CAPTURE(when.count());
+      Schedule pool(true);
+      pool.live(when);
+      REQUIRE(pool.issuing()->number == 1);
+      const auto made = pool.last;
+
+      pool.sight.lost = {1};
+      pool.tend();
+
+      CHECK(pool.issuing() == nullptr);
+      const auto& lost = pool.number(1);
+      CHECK(lost.ended());
+      CHECK(lost.closed);
+      CHECK(lost.blind_rsa.empty());
+      CHECK(lost.redeems_until == pool.now);
+      CHECK(pool.last == 2);
+      CHECK((made == 2) == (when > 23h));
+      CHECK(pool.number(2).issues_from == pool.now + 5s);
+      CHECK_FALSE(pool.number(2).sentinel);  // it is made again
+
+      pool.follow();
+      pool.live(4s);
+      CHECK(pool.issuing() == nullptr);
+      pool.live(1s);
+      REQUIRE(pool.issuing() != nullptr);
+      CHECK(pool.issuing()->number == 2);
+    }
+  }
+
+  TEST_CASE("promise 13: what is lost of an epoch that only redeems ends that one alone") {
+    Schedule pool(true);
+    pool.live(30h);
+    REQUIRE(pool.issuing()->number == 2);
+    pool.sight.lost = {1};
+    pool.tend();
+    CHECK(pool.number(1).ended());
+    CHECK(pool.issuing()->number == 2);
+  }
+
+  TEST_CASE("a store that loses everything again and again makes no more than eight epochs") {
+    Schedule pool(true);
+    pool.live(1h);
+    pool.members = false;  // they apply nothing more, so that what ended stays for a minute
+    std::size_t most = 0;
+    for (int i = 0; i < 50; ++i) {
+      for (const auto& epoch : pool.epochs) pool.sight.lost.insert(epoch.number);
+      pool.settle();
+      pool.live(6s);
+      CHECK(pool.epochs.size() <= keyd::most_token_epochs);
+      most = std::max(most, pool.epochs.size());
+    }
+    CHECK(most == keyd::most_token_epochs);
+    pool.live(2min);
+    CHECK(pool.issuing() != nullptr);
+  }
+
+  TEST_CASE("another kind of record ends what began with the one before") {
+    for (const bool redis : {false, true}) {
+      Schedule pool(redis);
+      pool.live(1h);
+      REQUIRE(pool.issuing() != nullptr);
+      pool.sight.redis = !redis;
+      pool.tend();
+      CHECK(pool.number(1).ended());
+      pool.live(70s);
+      REQUIRE(pool.issuing() != nullptr);
+      CHECK(pool.issuing()->number == 2);
+    }
+  }
+
+  TEST_CASE("by order the next epoch issues in five seconds, and the one before until then") {
+    for (const bool announced : {false, true}) {
+      CAPTURE(announced);
+      Schedule pool(true);
+      pool.live(announced ? 23h + 30min : 3h);
+      pool.sight.rotate = true;
+      pool.settle();
+      CHECK(pool.number(1).issues_until == pool.now + 5s);
+      CHECK(pool.number(2).issues_from == pool.now + 5s);
+      CHECK(pool.last == 2);
+      pool.live(4s);
+      CHECK(pool.issuing()->number == 1);
+      pool.live(1s);
+      CHECK(pool.issuing()->number == 2);
+      CHECK(pool.issuing()->issues_until == pool.now + 24h);
+      CHECK(pool.number(1).closed);
+    }
+  }
+
+  TEST_CASE("by order with a table, a new epoch gives its redeemer a minute") {
+    Schedule pool;
+    pool.live(3h);
+    pool.sight.rotate = true;
+    pool.settle();
+    CHECK(pool.number(2).issues_from == pool.now + 60s);
+    CHECK(pool.number(1).issues_until == pool.now + 60s);
+  }
+
+  TEST_CASE("an epoch is made when there is a key for it, and not before") {
+    Schedule pool;
+    pool.sight.keys = 0;
+    const auto none = pool.plan();
+    CHECK(none.epochs.empty());
+    CHECK(none.wants_keys);
+    CHECK_FALSE(none.changed);
+    pool.sight.keys = 1;
+    const auto one = pool.plan();
+    CHECK(one.epochs.size() == 1);
+    CHECK_FALSE(one.wants_keys);
+  }
+
+  TEST_CASE("promise 10: while rotation holds nothing is made or told, and what is over goes") {
+    Schedule pool;
+    pool.live(23h + 30min);
+    const auto before = pool.epochs;
+    pool.sight.holding = true;
+    pool.apart = 1h;  // past what issues, by the later clock
+    CHECK(pool.plan().epochs.at(0).closed);
+    CHECK_FALSE(pool.plan().epochs.at(0).ended());
+    CHECK_FALSE(pool.plan().epochs.at(1).closed);
+    pool.apart = 9 * 24h;  // past all that there is
+    const auto plan = pool.plan();
+    CHECK_FALSE(plan.publish);
+    CHECK(plan.changed);
+    CHECK(plan.epochs.size() == before.size());
+    for (const auto& epoch : plan.epochs) {
+      CHECK(epoch.ended());
+      CHECK(epoch.closed);
+      CHECK_FALSE(epoch.issues(pool.at()));
+    }
+    CHECK(plan.last_number == pool.last);
+
+    // told when it no longer holds
+    pool.epochs = plan.epochs;
+    pool.apart = 0s;
+    pool.sight.holding = false;
+    CHECK(pool.plan().publish);
+  }
+
+  TEST_CASE("promise 10: set back, the clock lets nothing issue again") {
+    Schedule pool;
+    pool.live(24h + 10s);
+    CHECK(pool.number(1).closed);
+    pool.now -= 1h;
+    pool.apart = 1h;
+    pool.sight.holding = true;
+    pool.tend();
+    CHECK(pool.number(1).closed);
+    CHECK_FALSE(pool.number(1).issues(pool.at()));
+  }
+
+  TEST_CASE("after an outage longer than all keys it goes on, with numbers never given") {
+    Schedule pool(true);
+    pool.live(1h);
+    pool.now += 30 * 24h;
+    pool.live(70s);
+    REQUIRE(pool.issuing() != nullptr);
+    CHECK(pool.issuing()->number == pool.last);
+    CHECK(pool.last > 1);
+    CHECK(pool.epochs.size() == 1);
+  }
+
+  TEST_CASE("promise 9: whatever happens, numbers grow and times are in order") {
+    std::mt19937 random(7);
+    const auto chance = [&](int of) { return random() % static_cast<unsigned>(of) == 0; };
+    for (int round = 0; round < 60; ++round) {
+      Schedule pool(round % 2 == 0);
+      pool.policy = {seconds(600 + random() % 7200), seconds(random() % 7200),
+                     seconds(120 + random() % 600)};
+      std::uint32_t highest = 0;
+      std::set<std::uint32_t> gone;
+      for (int step = 0; step < 300; ++step) {
+        const auto before = pool.epochs;
+        if (chance(4)) pool.members = !pool.members;
+        if (chance(6)) pool.store_lives = !pool.store_lives;
+        pool.sight.holding = chance(8);
+        pool.apart = seconds(pool.sight.holding ? random() % 9000 : 0);
+        pool.sight.keys = random() % 3;
+        pool.sight.rotate = chance(20);
+        for (const auto& epoch : pool.epochs) {
+          if (chance(30)) pool.sight.lost.insert(epoch.number);
+        }
+        pool.follow();
+        pool.tend();
+
+        std::uint32_t number = 0;
+        REQUIRE(pool.epochs.size() <= keyd::most_token_epochs);
+        for (const auto& epoch : pool.epochs) {
+          REQUIRE(epoch.number > number);
+          REQUIRE_FALSE(gone.contains(epoch.number));
+          REQUIRE(epoch.issues_from <= epoch.issues_until);
+          REQUIRE(epoch.issues_until <= epoch.redeems_until);
+          if (epoch.begun) REQUIRE(epoch.announced_in != 0);
+          if (epoch.closed) REQUIRE_FALSE(epoch.issues(pool.at()));
+          number = epoch.number;
+        }
+        for (const auto& epoch : before) {
+          const auto still = std::ranges::find(pool.epochs, epoch.number, &TokenEpoch::number);
+          if (still == pool.epochs.end()) gone.insert(epoch.number);
+          if (still == pool.epochs.end()) continue;
+          // nothing that is over comes back
+          REQUIRE((!epoch.closed || still->closed));
+          REQUIRE((!epoch.ended() || still->ended()));
+          REQUIRE((!epoch.begun || still->begun));
+        }
+        REQUIRE(pool.last >= highest);
+        REQUIRE(number <= pool.last);
+        highest = pool.last;
+        REQUIRE(pool.next > pool.now);
+        pool.now += seconds(1 + random() % 400);
+      }
+    }
+  }
+}
