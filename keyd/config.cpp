@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <set>
 
+#include "config_agent_tokens.hpp"
 #include "config_clients.hpp"
 #include "config_feeds.hpp"
 #include "config_fields.hpp"
@@ -20,7 +20,6 @@ namespace {
 
 using namespace toml_file;
 
-constexpr auto address_rule = "write \"HOST:PORT\" or \"[IPV6]:PORT\"";
 constexpr auto duration_rule = "a whole number and s, m, h or d, like \"90s\" or \"12h\"";
 
 // ---- single settings
@@ -57,21 +56,6 @@ std::string log_level(const Section& section) {
 
 std::string log_format(const Section& section) {
   return one_of(section, "log_format", {"text", "json"}, "text");
-}
-
-std::optional<Address> parse_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  auto host = text.substr(0, colon);
-  const auto port = text.substr(colon + 1);
-  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
-  if (brackets) host = host.substr(1, host.size() - 2);
-  if (host.empty() || (!brackets && host.find(':') != std::string_view::npos)) return std::nullopt;
-  unsigned number = 0;
-  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
-  const bool whole = parsed.ec == std::errc() && parsed.ptr == port.data() + port.size();
-  if (!whole || number > 65535) return std::nullopt;
-  return Address{std::string(host), std::string(port)};
 }
 
 std::vector<Address> addresses(const Section& section, std::string_view key) {
@@ -362,7 +346,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
 
 AgentConfig read_agent_config(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"agent", "pool", "haproxy", "keyfile"});
+  const Section root(file, document, "", {"agent", "pool", "haproxy", "keyfile", "tokens"});
   const Section agent(
       file, section_table(root, document, "agent"), "[agent]",
       {"servers", "ca", "authority_key", "state_dir", "log_level", "log_format", "metrics"});
@@ -380,12 +364,20 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
                  "ring");
   }
   read_feeds(root, config);
+  read_tokens(root, config);
   return config;
+}
+
+std::string Endpoint::text() const {
+  if (!path.empty()) return path.string();
+  const bool v6 = address.host.find(':') != std::string::npos;
+  return (v6 ? "[" + address.host + "]" : address.host) + ":" + address.port;
 }
 
 ConfigKind detect(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"authority", "agent", "pool", "haproxy", "keyfile"});
+  const Section root(file, document, "",
+                     {"authority", "agent", "pool", "haproxy", "keyfile", "tokens"});
   const bool authority = document.find("authority") != nullptr;
   const bool agent = document.find("agent") != nullptr;
   constexpr auto allowed = "a file has one of [authority] and [agent]";

@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "crypto/certificate.hpp"
 
@@ -35,6 +36,33 @@ std::string one_of(const Section& section, std::string_view key,
     section.fail(key, in_quotes(chosen) + " is unknown", allowed);
   }
   return chosen;
+}
+
+std::optional<Address> parse_address(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  auto host = text.substr(0, colon);
+  const auto port = text.substr(colon + 1);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  if (host.empty() || (!brackets && host.find(':') != std::string_view::npos)) return std::nullopt;
+  unsigned number = 0;
+  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == port.data() + port.size();
+  if (!whole || number > 65535) return std::nullopt;
+  return Address{std::string(host), std::string(port)};
+}
+
+std::optional<Endpoint> endpoint(const Section& section, std::string_view key) {
+  if (!section.has(key)) return std::nullopt;
+  constexpr auto rule = "the path of a Unix socket, with a slash in it, or \"HOST:PORT\"";
+  const auto& text = section.text(key, rule);
+  if (text.find('/') != std::string::npos) {
+    return Endpoint{socket_path(section, key, section.line(key), text), {}};
+  }
+  const auto address = parse_address(text);
+  if (!address) section.fail(key, in_quotes(text) + " is neither", rule);
+  return Endpoint{{}, *address};
 }
 
 std::filesystem::path socket_path(const Section& section, std::string_view key, int line,

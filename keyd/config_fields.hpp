@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "config.hpp"
 #include "config_toml.hpp"
 
 namespace keyd::toml_file {
@@ -26,6 +28,13 @@ std::string name(const Section& section, std::string_view key);
 // One of a few words; `otherwise` when the field is missing.
 std::string one_of(const Section& section, std::string_view key,
                    std::initializer_list<std::string_view> choices, std::string_view otherwise);
+
+constexpr auto address_rule = "write \"HOST:PORT\" or \"[IPV6]:PORT\"";
+std::optional<Address> parse_address(std::string_view text);
+
+// A Unix socket's path, which has a slash in it, or an address; nullopt when the field is
+// missing.
+std::optional<Endpoint> endpoint(const Section& section, std::string_view key);
 
 // A path that the address of a Unix socket has room for; `line` is the field's.
 std::filesystem::path socket_path(const Section& section, std::string_view key, int line,

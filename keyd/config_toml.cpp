@@ -37,6 +37,7 @@ Table table_of(const toml::table& from) {
 Value value_of(const toml::node& node) {
   Value value{.line = line_of(node), .content = {}};
   if (const auto* text = node.as_string()) value.content = text->get();
+  if (const auto* truth = node.as_boolean()) value.content = truth->get();
   if (const auto* table = node.as_table()) value.content = table_of(*table);
   if (const auto* array = node.as_array()) {
     std::vector<Value> list;
@@ -88,6 +89,7 @@ const char* kind(const Value& value) {
   if (value.text() != nullptr) return "a text";
   if (value.table() != nullptr) return "a table";
   if (value.list() != nullptr) return "a list";
+  if (value.truth() != nullptr) return "a truth value";
   return "neither a text, a list nor a table";
 }
 
@@ -132,6 +134,16 @@ const std::string& Section::text(std::string_view key, std::string_view allowed)
 std::string Section::text_or(std::string_view key, std::string_view allowed,
                              std::string otherwise) const {
   return has(key) ? text(key, allowed) : std::move(otherwise);
+}
+
+bool Section::truth(std::string_view key, bool otherwise) const {
+  constexpr auto allowed = "true or false";
+  const auto* value = table_.find(key);
+  if (value == nullptr) return otherwise;
+  if (value->truth() == nullptr) {
+    fail(key, std::string(kind(*value)) + ", not a truth value", allowed);
+  }
+  return *value->truth();
 }
 
 std::vector<std::pair<int, std::string>> Section::texts(std::string_view key,

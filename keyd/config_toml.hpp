@@ -24,12 +24,13 @@ struct Table {
 };
 
 struct Value {
-  struct Other {};  // numbers, truth values, dates: no setting takes one
+  struct Other {};  // numbers and dates: no setting takes one
 
   int line = 1;
-  std::variant<Other, std::string, Table, std::vector<Value>> content;
+  std::variant<Other, std::string, Table, std::vector<Value>, bool> content;
 
   const std::string* text() const { return std::get_if<std::string>(&content); }
+  const bool* truth() const { return std::get_if<bool>(&content); }
   const Table* table() const { return std::get_if<Table>(&content); }
   const std::vector<Value>* list() const { return std::get_if<std::vector<Value>>(&content); }
 };
@@ -58,6 +59,7 @@ class Section {
   // `otherwise` also when it is missing. `allowed` ends the complaint.
   const std::string& text(std::string_view key, std::string_view allowed) const;
   std::string text_or(std::string_view key, std::string_view allowed, std::string otherwise) const;
+  bool truth(std::string_view key, bool otherwise) const;
   std::vector<std::pair<int, std::string>> texts(std::string_view key, std::string_view allowed,
                                                  bool required) const;
   // The tables of [[key]]; none when it is missing.
