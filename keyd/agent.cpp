@@ -31,7 +31,7 @@ class Agent {
         metrics_(context_, pages()) {
     std::signal(SIGPIPE, SIG_IGN);
     auto door = metrics_.prepare(config.metrics);
-    session_ = make_session(std::move(config), {});
+    session_ = make_session(std::move(config));
     metrics_.adopt(std::move(door));
   }
 
@@ -45,8 +45,9 @@ class Agent {
   }
 
  private:
-  std::unique_ptr<AgentSession> make_session(AgentConfig config, const OpenRings& inherited) {
-    return std::make_unique<AgentSession>(context_, clock_, std::move(config), inherited,
+  // Takes over what the session before has.
+  std::unique_ptr<AgentSession> make_session(AgentConfig config) {
+    return std::make_unique<AgentSession>(context_, clock_, std::move(config), session_.get(),
                                           [this] { tell_ready(); });
   }
 
@@ -59,7 +60,8 @@ class Agent {
     return {.pools = session_->look(clock_.now()),
             .started = started_,
             .clock_apart = clock_.now().apart,
-            .feeds = session_->feeds()};
+            .feeds = session_->feeds(),
+            .tokens = session_->tokens()};
   }
 
   void await_signal() {
@@ -84,8 +86,8 @@ class Agent {
     try {
       auto config = read_agent_config(file_);
       auto door = metrics_.prepare(config.metrics);
-      auto next = make_session(std::move(config), session_->rings());
-      session_->stop();
+      auto next = make_session(std::move(config));
+      session_->stop(next.get());
       session_ = std::move(next);
       metrics_.adopt(std::move(door));
       set_log_level(session_->config().log_level);

@@ -7,6 +7,7 @@
 #include "exposition.hpp"
 #include "feed_report.hpp"
 #include "status_page.hpp"
+#include "token_report.hpp"
 #include "version.hpp"
 
 namespace keyd {
@@ -227,6 +228,7 @@ std::string write_agent_metrics(const AgentSight& sight, Moment now) {
   write_keyd(out, sight);
   write_tickets(out, sight);
   write_feeds(out, sight.feeds);
+  write_token_sights(out, sight.tokens);
   return out.take();
 }
 
@@ -242,6 +244,7 @@ std::string agent_page(const AgentSight& sight, Moment now) {
     add_tables(page, pool);
   }
   add_feeds(page, sight.feeds);
+  add_token_sights(page, sight.tokens);
   return page.take(now.latest);
 }
 

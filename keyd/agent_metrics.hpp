@@ -13,6 +13,7 @@
 #include "ring/counters.hpp"
 #include "ring/ring_file.hpp"
 #include "ring/ring_state.hpp"
+#include "token_sight.hpp"
 
 namespace keyd {
 
@@ -48,6 +49,7 @@ struct AgentSight {
   ticket::sys_seconds started;
   ticket::seconds clock_apart{0};
   FeedSight feeds;
+  std::vector<TokenSight> tokens;
 };
 
 std::string write_agent_metrics(const AgentSight& sight, ticket::Moment now);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -161,19 +162,39 @@ std::string read_ca(const std::filesystem::path& file) {
 }  // namespace
 
 AgentSession::AgentSession(asio::io_context& context, const ticket::Clock& clock,
-                           AgentConfig config, const OpenRings& inherited,
+                           AgentConfig config, const AgentSession* before,
                            std::function<void()> changed)
     : config_(std::move(config)), changed_(std::move(changed)) {
+  const auto inherited = before == nullptr ? OpenRings() : before->rings();
   const auto ca = read_ca(config_.ca);
   for (const auto& pool : config_.pools) {
     runners_.push_back(make_runner(context, clock, pool, ca, inherited));
   }
   RingWriters writers;
   for (const auto& [path, ring] : rings_) writers.emplace(ring.pool, ring.writer);
+  open_offices(context, clock, writers, before);
   feeders_ = std::make_unique<Feeders>(context, clock, config_, std::move(writers));
 }
 
 AgentSession::~AgentSession() = default;
+
+// A section that stands as it stood goes on with its connections, its tables and what it has
+// counted; one that changed takes over the sockets that it still wants.
+void AgentSession::open_offices(asio::io_context& context, const ticket::Clock& clock,
+                                const RingWriters& rings, const AgentSession* before) {
+  const auto earlier = before == nullptr ? TokenOffices() : before->offices_;
+  OpenDoors doors;
+  for (const auto& office : earlier) doors.merge(office->doors());
+  for (const auto& tokens : config_.tokens) {
+    const auto& ring = rings.at(tokens.pool);
+    const auto same = std::ranges::find_if(
+        earlier, [&](const auto& office) { return office->serves(tokens, ring.get()); });
+    offices_.push_back(same != earlier.end()
+                           ? *same
+                           : std::make_shared<TokenOffice>(
+                                 context, clock, tokens, group_number(tokens.group), ring, doors));
+  }
+}
 
 std::shared_ptr<PoolRunner> AgentSession::make_runner(asio::io_context& context,
                                                       const ticket::Clock& clock,
@@ -209,16 +230,28 @@ OpenRing AgentSession::open_ring(const AgentPool& pool, const OpenRings& inherit
 void AgentSession::start() {
   for (const auto& runner : runners_) runner->start();
   feeders_->start();
+  for (const auto& office : offices_) office->start();
 }
 
-void AgentSession::stop() {
+void AgentSession::stop(const AgentSession* next) {
   for (const auto& runner : runners_) runner->stop();
   feeders_->stop();
+  for (const auto& office : offices_) {
+    const auto goes_on = [&](const auto& other) { return other == office; };
+    if (next == nullptr || std::ranges::none_of(next->offices_, goes_on)) office->stop();
+  }
 }
 
 void AgentSession::tick() {
   for (const auto& runner : runners_) runner->tick();
   feeders_->tick();
+  for (const auto& office : offices_) office->tick();
+}
+
+std::vector<TokenSight> AgentSession::tokens() const {
+  std::vector<TokenSight> sights;
+  for (const auto& office : offices_) sights.push_back(office->sight());
+  return sights;
 }
 
 std::vector<PoolSight> AgentSession::look(ticket::Moment now) const {

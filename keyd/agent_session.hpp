@@ -15,6 +15,7 @@
 #include "config.hpp"
 #include "feeders.hpp"
 #include "ring/ring_file.hpp"
+#include "token_office.hpp"
 
 namespace keyd {
 
@@ -29,15 +30,16 @@ using OpenRings = std::map<std::filesystem::path, OpenRing>;
 
 class AgentSession {
  public:
-  // Reads certificates and state, opens or takes over ring files; nothing runs
-  // and no ring changes yet. Throws std::runtime_error naming what is wrong.
+  // Reads certificates and state, opens ring files or takes them over from `before`;
+  // nothing runs and no ring changes yet. Throws std::runtime_error naming what is wrong.
   // `clock` must outlive it; `changed` is called when settled() may have changed.
   AgentSession(boost::asio::io_context& context, const ticket::Clock& clock, AgentConfig config,
-               const OpenRings& inherited, std::function<void()> changed);
+               const AgentSession* before, std::function<void()> changed);
   ~AgentSession();
 
   void start();  // publishes what is stored, then asks keyd
-  void stop();
+  // What `next` has taken over goes on.
+  void stop(const AgentSession* next = nullptr);
   void tick();  // at least once a second
 
   // Each pool has a ring, or has asked keyd once.
@@ -47,18 +49,22 @@ class AgentSession {
   // Each pool as it is now; reads the ring and counters files.
   std::vector<PoolSight> look(ticket::Moment now) const;
   FeedSight feeds() const { return feeders_->look(); }
+  std::vector<TokenSight> tokens() const;
 
  private:
   std::shared_ptr<PoolRunner> make_runner(boost::asio::io_context& context,
                                           const ticket::Clock& clock, const AgentPool& pool,
                                           const std::string& ca, const OpenRings& inherited);
   OpenRing open_ring(const AgentPool& pool, const OpenRings& inherited);
+  void open_offices(boost::asio::io_context& context, const ticket::Clock& clock,
+                    const RingWriters& rings, const AgentSession* before);
 
   AgentConfig config_;
   std::function<void()> changed_;
   OpenRings rings_;
   std::vector<std::shared_ptr<PoolRunner>> runners_;
   std::unique_ptr<Feeders> feeders_;
+  TokenOffices offices_;
 };
 
 }  // namespace keyd

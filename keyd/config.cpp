@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <set>
 
+#include "config_agent_tokens.hpp"
 #include "config_clients.hpp"
 #include "config_feeds.hpp"
 #include "config_fields.hpp"
@@ -310,7 +310,7 @@ AuthorityConfig read_authority_config(const std::filesystem::path& file) {
 
 AgentConfig read_agent_config(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"agent", "pool", "haproxy", "keyfile"});
+  const Section root(file, document, "", {"agent", "pool", "haproxy", "keyfile", "tokens"});
   const Section agent(
       file, section_table(root, document, "agent"), "[agent]",
       {"servers", "ca", "authority_key", "state_dir", "log_level", "log_format", "metrics"});
@@ -328,6 +328,7 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
                  "ring");
   }
   read_feeds(root, config);
+  read_tokens(root, config);
   return config;
 }
 
@@ -339,9 +340,16 @@ std::vector<std::string> notes(const AuthorityConfig& config) {
   return notes;
 }
 
+std::string Endpoint::text() const {
+  if (!path.empty()) return path.string();
+  const bool v6 = address.host.find(':') != std::string::npos;
+  return (v6 ? "[" + address.host + "]" : address.host) + ":" + address.port;
+}
+
 ConfigKind detect(const std::filesystem::path& file) {
   const auto document = toml_file::parse(file);
-  const Section root(file, document, "", {"authority", "agent", "pool", "haproxy", "keyfile"});
+  const Section root(file, document, "",
+                     {"authority", "agent", "pool", "haproxy", "keyfile", "tokens"});
   const bool authority = document.find("authority") != nullptr;
   const bool agent = document.find("agent") != nullptr;
   constexpr auto allowed = "a file has one of [authority] and [agent]";

@@ -3,6 +3,7 @@
 // allowed.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -19,6 +20,16 @@ namespace keyd {
 
 struct ConfigError : std::runtime_error {
   using std::runtime_error::runtime_error;
+};
+
+// Where somebody listens: a Unix socket, or an address.
+struct Endpoint {
+  std::filesystem::path path;  // empty: the address
+  Address address;
+
+  // "HOST:PORT", "[IPV6]:PORT", or the path.
+  std::string text() const;
+  bool operator==(const Endpoint&) const = default;
 };
 
 // Which foreign certificate is which member: exactly one of the three is set.
@@ -88,6 +99,21 @@ struct KeyFileConfig {
   std::vector<std::string> on_change;        // a program and its arguments; empty = nothing is run
 };
 
+// Where the tokens of one pool are redeemed on this host (docs/tokens.md).
+struct AgentTokens {
+  std::string pool;
+  std::filesystem::path tables;   // a folder of this pool's own
+  std::filesystem::path claims;   // Unix socket
+  std::optional<Endpoint> redis;  // needed where the pool's record is Redis
+  std::chrono::milliseconds redis_timeout{50};
+  bool redis_durable = false;    // true: no Redis whose AOF is not `always`
+  std::optional<Endpoint> spop;  // for HAProxy; none: off
+  std::optional<Endpoint> http;  // /redeem; none: off
+  std::string group;             // of tables and Unix sockets: the pool's
+
+  bool operator==(const AgentTokens&) const = default;
+};
+
 struct AgentConfig {
   std::filesystem::path file;
   std::vector<Address> servers;
@@ -100,6 +126,7 @@ struct AgentConfig {
   std::vector<AgentPool> pools;
   std::vector<HaproxyConfig> haproxy;
   std::vector<KeyFileConfig> key_files;
+  std::vector<AgentTokens> tokens;
 };
 
 // Each throws ConfigError: "FILE:LINE: [section] field: what is wrong; what is

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "config_agent_tokens.hpp"
 #include "config_fields.hpp"
 #include "ring/ring_file.hpp"
 #include "ticket_key_file.hpp"
@@ -144,7 +145,7 @@ void read_feeds(const Section& root, AgentConfig& config) {
 }
 
 std::vector<std::string> notes(const AgentConfig& config, ticket::Moment now) {
-  std::vector<std::string> notes;
+  auto notes = token_notes(config, now);
   const auto look = [&](const std::string& pool, std::size_t slots,
                         const std::vector<std::filesystem::path>& paths) {
     for (const auto& path : paths) {

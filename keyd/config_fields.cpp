@@ -43,6 +43,18 @@ std::string one_of(const Section& section, std::string_view key,
   return chosen;
 }
 
+std::optional<Endpoint> endpoint(const Section& section, std::string_view key) {
+  if (!section.has(key)) return std::nullopt;
+  constexpr auto rule = "the path of a Unix socket, with a slash in it, or \"HOST:PORT\"";
+  const auto& text = section.text(key, rule);
+  if (text.find('/') != std::string::npos) {
+    return Endpoint{socket_path(section, key, section.line(key), text), {}};
+  }
+  const auto address = parse_address(text);
+  if (!address) section.fail(key, in_quotes(text) + " is neither", rule);
+  return Endpoint{{}, *address};
+}
+
 std::filesystem::path socket_path(const Section& section, std::string_view key, int line,
                                   std::string_view path) {
   auto socket = resolve(section, path);

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "address.hpp"
 #include "base/clock.hpp"
+#include "config.hpp"
 #include "config_toml.hpp"
 
 namespace keyd::toml_file {
@@ -46,6 +46,10 @@ std::string name(const Section& section, std::string_view key);
 // One of a few words; `otherwise` when the field is missing.
 std::string one_of(const Section& section, std::string_view key,
                    std::initializer_list<std::string_view> choices, std::string_view otherwise);
+
+// A Unix socket's path, which has a slash in it, or an address; nullopt when the field is
+// missing.
+std::optional<Endpoint> endpoint(const Section& section, std::string_view key);
 
 // A path that the address of a Unix socket has room for; `line` is the field's.
 std::filesystem::path socket_path(const Section& section, std::string_view key, int line,

@@ -138,6 +138,16 @@ std::string Section::text_or(std::string_view key, std::string_view allowed,
   return has(key) ? text(key, allowed) : std::move(otherwise);
 }
 
+bool Section::truth(std::string_view key, bool otherwise) const {
+  constexpr auto allowed = "true or false";
+  const auto* value = table_.find(key);
+  if (value == nullptr) return otherwise;
+  if (value->truth() == nullptr) {
+    fail(key, std::string(kind(*value)) + ", not a truth value", allowed);
+  }
+  return *value->truth();
+}
+
 std::vector<std::pair<int, std::string>> Section::texts(std::string_view key,
                                                         std::string_view allowed,
                                                         bool required) const {
@@ -166,16 +176,6 @@ std::int64_t Section::number(std::string_view key, std::int64_t least, std::int6
     fail(key, std::to_string(*number) + " is out of range", allowed);
   }
   return *number;
-}
-
-bool Section::truth(std::string_view key, bool otherwise) const {
-  constexpr auto allowed = "true or false";
-  const auto* value = table_.find(key);
-  if (value == nullptr) return otherwise;
-  if (value->truth() == nullptr) {
-    fail(key, std::string(kind(*value)) + ", not a truth value", allowed);
-  }
-  return *value->truth();
 }
 
 const Table* Section::table(std::string_view key, std::string_view allowed) const {

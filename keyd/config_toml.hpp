@@ -30,10 +30,10 @@ struct Value {
   std::variant<Other, std::string, Table, std::vector<Value>, std::int64_t, bool> content;
 
   const std::string* text() const { return std::get_if<std::string>(&content); }
+  const bool* truth() const { return std::get_if<bool>(&content); }
   const Table* table() const { return std::get_if<Table>(&content); }
   const std::vector<Value>* list() const { return std::get_if<std::vector<Value>>(&content); }
   const std::int64_t* number() const { return std::get_if<std::int64_t>(&content); }
-  const bool* truth() const { return std::get_if<bool>(&content); }
 };
 
 struct Entry {

@@ -1,5 +1,7 @@
 #include "exposition.hpp"
 
+#include <fmt/format.h>
+
 namespace keyd {
 
 namespace {
@@ -23,6 +25,10 @@ void Exposition::head(std::string_view name, std::string_view type, std::string_
   name_ = name;
   text_.append("# HELP ").append(name).append(" ").append(help).append("\n");  // help is ours
   text_.append("# TYPE ").append(name).append(" ").append(type).append("\n");
+}
+
+void Exposition::add(double value, const Labels& labels) {
+  sample(fmt::format("{}", value), labels);
 }
 
 void Exposition::sample(const std::string& value, const Labels& labels) {

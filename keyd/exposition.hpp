@@ -26,6 +26,8 @@ class Exposition {
     sample(std::to_string(value), labels);
   }
 
+  void add(double value, const Labels& labels = {});
+
   std::string take() { return std::move(text_); }
 
  private:

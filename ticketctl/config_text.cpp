@@ -183,6 +183,14 @@ ring = {ring}
 
 # The group that may read both, say your web server's.
 # group = "www-data"
+
+# One-time tokens of the pool, redeemed here (docs/tokens.md): for nginx and servers that
+# embed libticket, over /redeem for others, and for HAProxy.
+# [[tokens]]
+# pool = "{pool}"
+# redis = "/run/redis/redis.sock"
+# http = "127.0.0.1:9002"
+# spop = "127.0.0.1:9001"
 )";
 
 }  // namespace

@@ -54,6 +54,19 @@ keyd::AgentSight sight_of_two_pools() {
   sight.feeds.haproxy.push_back({.pool = "web", .context = "plain", .socket = "/run/h.sock"});
   sight.feeds.files.push_back(
       {.pool = "web", .context = "plain", .file = "/run/web.keys", .has_command = true});
+  keyd::TokenSight tokens;
+  tokens.pool = "web";
+  tokens.offered = true;
+  tokens.outcomes[static_cast<std::size_t>(redeem::Outcome::replay)] = 5;
+  tokens.claims[static_cast<std::size_t>(replay::Verdict::fresh)] = 6;
+  tokens.tables.push_back({3, true, "ok", 0.25, 12 << 20});
+  tokens.redis.emplace();
+  tokens.redis->address = "/run/redis.sock";
+  tokens.redis->trouble = "<not connected>";
+  tokens.redis->answers = 4;
+  tokens.redis->waited = std::chrono::microseconds(1500);
+  tokens.redis->doubts[static_cast<std::size_t>(replay::Doubt::late)] = 2;
+  sight.tokens.push_back(std::move(tokens));
   return sight;
 }
 
@@ -131,6 +144,9 @@ TEST_SUITE("metrics") {
       documented(to_text(static_cast<keyd::Budget::Why>(i)));
     }
     for (const auto* kind : keyd::alarm_kinds) documented(kind);
+    for (std::size_t i = 0; i < redeem::outcome_count; ++i) {
+      documented(to_text(static_cast<redeem::Outcome>(i)));
+    }
     for (auto i = static_cast<unsigned>(ring::Counter::unknown_key); i < ring::counter_count; ++i) {
       documented(to_text(static_cast<ring::Counter>(i)));
     }
@@ -225,6 +241,29 @@ TEST_SUITE("metrics") {
     CHECK(families.at("ticket_keyd_failures_total")
               .samples.at("{pool=\"web\",server=\"[::1]:7443\"}") == 4);
     CHECK(families.at("ticket_ring_state").samples.at("{pool=\"web\",state=\"none\"}") == 1);
+  }
+
+  TEST_CASE("what became of tokens is counted by outcome, and what Redis did by reason") {
+    const auto families = read_exposition(keyd::write_agent_metrics(sight_of_two_pools(), noon));
+    const auto& tokens = families.at("ticket_agent_tokens_total");
+    CHECK(tokens.samples.at("{pool=\"web\",outcome=\"replay\"}") == 5);
+    CHECK(tokens.samples.at("{pool=\"web\",outcome=\"ok\"}") == 0);
+    CHECK(families.at("ticket_token_claims_total").samples.at("{pool=\"web\",verdict=\"fresh\"}") ==
+          6);
+    CHECK(families.at("ticket_token_table_load_ratio").samples.at("{pool=\"web\",epoch=\"3\"}") ==
+          0.25);
+    const std::string redis = "pool=\"web\",redis=\"/run/redis.sock\"";
+    CHECK(families.at("ticket_redis_ready").samples.at("{" + redis + "}") == 0);
+    CHECK(families.at("ticket_redis_wait_seconds_total").samples.at("{" + redis + "}") == 0.0015);
+    CHECK(families.at("ticket_redis_unknown_total").samples.at("{" + redis + ",reason=\"late\"}") ==
+          2);
+  }
+
+  TEST_CASE("an agent's page tells of tokens, and of a Redis that is silent") {
+    const auto page = keyd::agent_page(sight_of_two_pools(), noon);
+    CHECK(page.find("Redis at /run/redis.sock: &lt;not connected&gt;") != std::string::npos);
+    CHECK(page.find("this host&#39;s table") != std::string::npos);
+    CHECK(page.find("<td>37 %</td>") != std::string::npos);  // of the 0.67 that it takes
   }
 
   TEST_CASE("the keeper's report counts members by what they run on") {

@@ -1,0 +1,15 @@
+// [[tokens]] of agent.toml: where this host redeems one-time tokens.
+#pragma once
+
+#include "config.hpp"
+#include "config_toml.hpp"
+
+namespace keyd {
+
+// Adds them to a configuration whose pools and feeds are read. Throws ConfigError.
+void read_tokens(const toml_file::Section& root, AgentConfig& config);
+
+// What is right but should be known, a line each. Reads ring files where there are some.
+std::vector<std::string> token_notes(const AgentConfig& config, ticket::Moment now);
+
+}  // namespace keyd
