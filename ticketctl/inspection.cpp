@@ -10,6 +10,7 @@
 #include "crypto/ticket_cipher.hpp"
 #include "ring/derive.hpp"
 #include "wire/layout.hpp"
+#include "wire/ticket_data.hpp"
 
 namespace ticketctl {
 
@@ -90,8 +91,8 @@ bool read_attribution(SSL_SESSION* session, Finding& finding) {
   std::size_t size = 0;
   const bool there = SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size != 0;
   if (!there) return true;
-  const auto parsed = wire::parse_attribution(BytesView(static_cast<const std::byte*>(data), size));
-  if (parsed) finding.attribution = *parsed;
+  const auto parsed = wire::parse_ticket_data(BytesView(static_cast<const std::byte*>(data), size));
+  if (parsed) finding.attribution = parsed->attribution;
   return parsed.has_value();
 }
 

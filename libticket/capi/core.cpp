@@ -2,14 +2,18 @@
 #include "capi/core.h"
 
 #include <cstring>
+#include <filesystem>
+#include <mutex>
 #include <string_view>
 
 #include "capi/door.hpp"
 #include "capi/handle.hpp"
 #include "crypto/random.hpp"
-#include "wire/attribution.hpp"
+#include "replay/flights.hpp"
+#include "wire/ticket_data.hpp"
 
-static_assert(TKT_CORE_ATTRIBUTION_SIZE == ticket::wire::attribution_size);
+static_assert(TKT_CORE_ATTRIBUTION_SIZE == ticket::wire::max_ticket_data_size);
+static_assert(TKT_FLIGHT_UNKNOWN == static_cast<int>(ticket::replay::FlightVerdict::unknown));
 static_assert(TKT_COUNT_NAME == static_cast<int>(ticket::ring::Counter::name) &&
               TKT_COUNT_SEALED == static_cast<int>(ticket::ring::Counter::sealed));
 
@@ -106,20 +110,25 @@ tkt_status tkt_core_open(tkt_ring* ring, int context, tkt_core_time time,
   return stek->cipher.start_open(cipher, mac, iv) ? TKT_OK : TKT_UNKNOWN_KEY;
 }
 
-void tkt_core_attribution_write(const tkt_core_attribution* from,
-                                unsigned char out[TKT_CORE_ATTRIBUTION_SIZE]) {
-  const auto bytes = wire::write_attribution(from_c(*from));
-  std::memcpy(out, bytes.data(), bytes.size());
+size_t tkt_core_attribution_write(const tkt_core_attribution* from,
+                                  unsigned char out[TKT_CORE_ATTRIBUTION_SIZE]) {
+  wire::TicketData data{from_c(*from), {}};
+  std::memcpy(data.table.data(), from->table, data.table.size());
+  return wire::write_ticket_data(
+      data, std::as_writable_bytes(std::span<unsigned char, TKT_CORE_ATTRIBUTION_SIZE>(
+                out, TKT_CORE_ATTRIBUTION_SIZE)));
 }
 
 tkt_status tkt_core_attribution_parse(const unsigned char* bytes, size_t size,
                                       tkt_core_attribution* to) {
-  const auto attribution = wire::parse_attribution(std::as_bytes(std::span(bytes, size)));
-  if (!attribution) return TKT_MALFORMED;
-  to->minter = attribution->minter;
-  to->born = attribution->born.time_since_epoch().count();
-  to->sealed = attribution->sealed.time_since_epoch().count();
-  std::memcpy(to->name_hash, attribution->name_hash.data(), attribution->name_hash.size());
+  const auto data = wire::parse_ticket_data(std::as_bytes(std::span(bytes, size)));
+  if (!data) return TKT_MALFORMED;
+  const auto& attribution = data->attribution;
+  to->minter = attribution.minter;
+  to->born = attribution.born.time_since_epoch().count();
+  to->sealed = attribution.sealed.time_since_epoch().count();
+  std::memcpy(to->name_hash, attribution.name_hash.data(), attribution.name_hash.size());
+  std::memcpy(to->table, data->table.data(), data->table.size());
   return TKT_OK;
 }
 
@@ -134,6 +143,47 @@ tkt_status tkt_core_check(tkt_ring* ring, tkt_core_time time,
   if (!snapshot) return TKT_UNKNOWN_KEY;
   const auto objection = snapshot->ring.objection(from_c(*attribution), moment(time));
   return objection ? status_of(*objection) : TKT_OK;
+}
+
+tkt_status tkt_core_keep_flights(tkt_ring* ring, const char* folder, size_t capacity) {
+  const auto report = [ring](const char* what) { ring->say(TKT_LOG_ERROR, what); };
+  return guarded(report, [&] {
+    const std::filesystem::path wanted = folder == nullptr ? ring->early_folder : folder;
+    const std::lock_guard guard(ring->naming);
+    if (ring->kept_flights) {
+      const auto& kept = *ring->kept_flights;
+      if (kept.folder() == wanted && kept.capacity() == capacity) return TKT_OK;
+      report("early data: a ring has one early_data_folder and one early_data_capacity");
+      return TKT_BAD_ARGUMENT;
+    }
+    ring->kept_flights = std::make_unique<replay::Flights>(replay::Flights::Options{
+        .folder = wanted, .capacity = capacity, .log = [ring](int level, const std::string& text) {
+          ring->say(static_cast<tkt_log_level>(level), text.c_str());
+        }});
+    auto* flights = ring->kept_flights.get();
+    ring->live->follow(
+        [flights](const ring::Ring& now_is, Moment now) { flights->tend(now_is, now); });
+    ring->flights = flights;
+    return TKT_OK;
+  });
+}
+
+int tkt_core_flight_table(tkt_ring* ring, uint32_t epoch, unsigned char out[8]) {
+  const auto* flights = ring->flights.load(std::memory_order_acquire);
+  const auto name = flights == nullptr ? std::nullopt : flights->table_of(epoch);
+  if (!name) return 0;
+  std::memcpy(out, name->data(), name->size());
+  return 1;
+}
+
+tkt_core_flight tkt_core_claim_flight(tkt_ring* ring, uint32_t epoch, const unsigned char table[8],
+                                      const unsigned char* flight, size_t size) {
+  auto* flights = ring->flights.load(std::memory_order_acquire);
+  if (flights == nullptr) return TKT_FLIGHT_FOREIGN;
+  replay::TableName name;
+  std::memcpy(name.data(), table, name.size());
+  return static_cast<tkt_core_flight>(
+      flights->claim(epoch, name, std::as_bytes(std::span(flight, size))));
 }
 
 void tkt_core_count(tkt_ring* ring, tkt_core_counter counter) {

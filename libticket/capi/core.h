@@ -58,16 +58,18 @@ TKT_API tkt_status tkt_core_open(tkt_ring *ring, int context, tkt_core_time now,
                                  const unsigned char *key_name, const unsigned char *iv,
                                  EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, tkt_core_epoch *epoch);
 
-/* wire::Attribution. */
-#define TKT_CORE_ATTRIBUTION_SIZE 27
+/* wire::TicketData. */
+#define TKT_CORE_ATTRIBUTION_SIZE 35
 typedef struct {
     uint16_t minter;
     int64_t born, sealed;
     unsigned char name_hash[8];
+    unsigned char table[8]; /* where flights with it are recorded; zero: no early data */
 } tkt_core_attribution;
 
-TKT_API void tkt_core_attribution_write(const tkt_core_attribution *attribution,
-                                        unsigned char out[TKT_CORE_ATTRIBUTION_SIZE]);
+/* Gives how many bytes it wrote. */
+TKT_API size_t tkt_core_attribution_write(const tkt_core_attribution *attribution,
+                                          unsigned char out[TKT_CORE_ATTRIBUTION_SIZE]);
 /* TKT_OK or TKT_MALFORMED. */
 TKT_API tkt_status tkt_core_attribution_parse(const unsigned char *bytes, size_t size,
                                               tkt_core_attribution *attribution);
@@ -76,6 +78,24 @@ TKT_API void tkt_core_name_hash(const char *name, size_t size, unsigned char out
 
 /* Lineage and revocations: TKT_OK, TKT_LINEAGE or TKT_REVOKED. */
 TKT_API tkt_status tkt_core_check(tkt_ring *ring, tkt_core_time now, const tkt_core_attribution *attribution);
+
+/* Has the ring keep tables of the flights whose early data was taken (replay/flights.hpp).
+ * folder: NULL: beside the ring file. This one allocates and locks. TKT_BAD_ARGUMENT when
+ * it keeps others already. */
+TKT_API tkt_status tkt_core_keep_flights(tkt_ring *ring, const char *folder, size_t capacity);
+
+/* The table that a ticket of an epoch is to name; 0: none. */
+TKT_API int tkt_core_flight_table(tkt_ring *ring, uint32_t epoch, unsigned char out[8]);
+
+/* As replay::FlightVerdict. */
+typedef enum {
+    TKT_FLIGHT_FRESH, TKT_FLIGHT_REPLAY, TKT_FLIGHT_FOREIGN, TKT_FLIGHT_UNKNOWN
+} tkt_core_flight;
+
+/* Records a flight, whose ticket of an epoch names a table, and answers in one step. */
+TKT_API tkt_core_flight tkt_core_claim_flight(tkt_ring *ring, uint32_t epoch,
+                                              const unsigned char table[8],
+                                              const unsigned char *flight, size_t size);
 
 TKT_API void tkt_core_count(tkt_ring *ring, tkt_core_counter counter);
 TKT_API void tkt_core_log(tkt_ring *ring, tkt_log_level level, const char *text);

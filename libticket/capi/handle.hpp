@@ -4,12 +4,14 @@
 #include <ticket/ticket.h>
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
 
+#include "replay/flights.hpp"
 #include "ring/live_ring.hpp"
 
 namespace ticket::capi {
@@ -70,6 +72,9 @@ struct tkt_ring {
   tkt_log_callback log = nullptr;
   void* log_user = nullptr;
   std::unique_ptr<ticket::Clock> clock;
+  std::filesystem::path early_folder;  // beside the ring file; empty: there is none
+  std::unique_ptr<ticket::replay::Flights> kept_flights;  // under `naming`
+  std::atomic<ticket::replay::Flights*> flights{nullptr};
   std::unique_ptr<ticket::ring::LiveRing> live;
   std::mutex naming;
   std::map<int, tkt_context> contexts;           // handed out, so they stay where they are

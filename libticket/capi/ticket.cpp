@@ -28,12 +28,15 @@ std::unique_ptr<Clock> make_clock(const Options& options) {
 }
 
 // web.counters beside web.ring; PATH.counters for any other name.
+std::filesystem::path beside(std::filesystem::path ring, const char* ending) {
+  if (ring.extension() == ".ring") return ring.replace_extension(ending);
+  return ring += ending;
+}
+
 template <class Options>
 std::filesystem::path counters_path(const Options& options) {
   if (options.counters_path != nullptr) return options.counters_path;
-  std::filesystem::path path = options.ring_path;
-  if (path.extension() == ".ring") return path.replace_extension(".counters");
-  return path += ".counters";
+  return beside(options.ring_path, ".counters");
 }
 
 // A handle with what both kinds of ring have alike: log and clock.
@@ -43,6 +46,7 @@ std::unique_ptr<tkt_ring> make_handle(const Options& options) {
   handle->log = options.log;
   handle->log_user = options.log_user;
   handle->clock = make_clock(options);
+  if (options.ring_path != nullptr) handle->early_folder = beside(options.ring_path, ".early");
   return handle;
 }
 

@@ -1,6 +1,7 @@
 #include "replay/table.hpp"
 
 #include <fcntl.h>
+#include <sodium.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,7 +39,7 @@ const char* to_text(TableState state) {
 namespace {
 
 constexpr char magic[8] = {'t', 'k', 't', 's', 'p', 'e', 'n', 't'};
-constexpr std::uint32_t layout_version = 2;
+constexpr std::uint32_t layout_version = 3;
 constexpr std::size_t page = 4096;
 constexpr std::size_t line_places = 8;
 constexpr std::size_t line_size = line_places * 8;
@@ -58,9 +59,10 @@ struct Header {
   std::int64_t opened;
   std::int64_t opened_boot;
   std::uint64_t lines;
+  ByteArray<16> seed;
   crypto::Sha256 hash;
 };
-static_assert(sizeof(Header) == 104 && offsetof(Header, closed) == 12);
+static_assert(sizeof(Header) == 120 && offsetof(Header, closed) == 12);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free &&
               std::atomic<std::uint64_t>::is_always_lock_free);
 
@@ -141,6 +143,7 @@ void fill(int file, const TableEpoch& epoch, TableSize size, Moment now, const s
   header.opened = now.latest.time_since_epoch().count();
   header.opened_boot = boot_time();
   header.lines = lines_for(size);
+  randombytes_buf(header.seed.data(), header.seed.size());
   header.hash = hash_of(header);
   allocate(file, size_of(header.lines), name);
   if (pwrite(file, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header))) fail(name);
@@ -195,6 +198,18 @@ void check(int file, const Header& header, const TableEpoch& epoch, const std::s
   if (header.epoch != epoch.id) refuse(name, "of another epoch; give each epoch a file of its own");
 }
 
+// Of what was drawn when the table was made, and of where its bytes are: a copy of the
+// file is another table, since what is spent in one is not in the other.
+TableName name_of(int file, const Header& header) {
+  struct stat status {};
+  if (fstat(file, &status) != 0) return {};
+  ByteArray<sizeof(header.hash) + 16> parts{};
+  std::ranges::copy(header.hash, parts.begin());
+  const std::uint64_t place[2] = {status.st_dev, status.st_ino};
+  std::memcpy(parts.data() + sizeof(header.hash), place, sizeof(place));
+  return to_array(BytesView(crypto::sha256(parts)).first<sizeof(TableName)>());
+}
+
 std::uint64_t read_u64(const Location& location, std::size_t at) {
   std::uint64_t value = 0;
   std::memcpy(&value, location.data() + at, sizeof(value));
@@ -234,6 +249,8 @@ Table::Table(ring::Fd file, const TableEpoch& epoch, Moment now, const std::file
   // nothing in the file is believed later but its places
   opened_ = sys_seconds(seconds(header.opened));
   opened_boot_ = header.opened_boot;
+  seed_ = header.seed;
+  name_ = name_of(file_.get(), header);
   if (boot_id() != header.boot) finding_.set(TableState::other_boot);
   tend(now);
 }
@@ -286,7 +303,6 @@ void Table::Finding::set(TableState state) noexcept {
   }
 }
 
-// Whether who opens the path gets this table. Memory has no path, and stays.
 bool Table::in_place() const noexcept {
   if (path_.empty()) return true;
   struct stat mine {
@@ -306,7 +322,9 @@ bool Table::made_in_time(Moment now) const noexcept {
 }
 
 TableState Table::tend(Moment now) noexcept {
-  if (!made_in_time(now)) {
+  if (begins_ == by_name) {
+    finding_.set(TableState::ok);
+  } else if (!made_in_time(now)) {
     finding_.set(TableState::younger);
   } else if (!in_place()) {
     finding_.set(TableState::replaced);

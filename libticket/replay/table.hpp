@@ -24,10 +24,16 @@ namespace ticket::replay {
 
 using EpochId = ByteArray<16>;
 
+// Tells one table from every other, also from a copy of its file.
+using TableName = ByteArray<8>;
+
+// The `begins` of what carries the name of its table, and so was made after it.
+constexpr sys_seconds by_name = sys_seconds::max();
+
 // The epoch that a table is for.
 struct TableEpoch {
   EpochId id{};
-  sys_seconds begins;  // nothing was spent in it before: RedeemerEpoch's `begins`
+  sys_seconds begins;  // nothing was spent in it before: RedeemerEpoch's `begins`; or by_name
 };
 
 // How a table is made. Its size stands for the epoch's length: what does not fit is
@@ -92,6 +98,12 @@ class Table final : public Index {
   // file is the caller's to remove.
   void close() noexcept;
 
+  // Whether who opens the path gets this table. Memory has no path, and stays.
+  bool in_place() const noexcept;
+  const TableName& name() const { return name_; }
+  // Random, the same for all who have this table: for keys that are its own.
+  const ByteArray<16>& seed() const { return seed_; }
+
   const ring::Fd& file() const { return file_; }
   std::size_t bytes() const { return map_.get_deleter().size; }
   // How full it is, from 0 to 1, by a sample of a thousand lines.
@@ -119,7 +131,6 @@ class Table final : public Index {
 
   // `path` is empty for memory.
   Table(ring::Fd file, const TableEpoch& epoch, Moment now, const std::filesystem::path& path);
-  bool in_place() const noexcept;
   bool made_in_time(Moment now) const noexcept;
   // Walks from the location's line: calls `on(place, value)` until it gives a verdict.
   template <class On>
@@ -129,6 +140,8 @@ class Table final : public Index {
   std::filesystem::path path_;
   sys_seconds begins_, opened_;
   std::int64_t opened_boot_ = 0;  // boot time, in nanoseconds
+  ByteArray<16> seed_{};
+  TableName name_{};
   std::unique_ptr<void, Unmap> map_;
   std::atomic<std::uint32_t>* closed_ = nullptr;
   Place* places_ = nullptr;

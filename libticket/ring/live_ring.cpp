@@ -140,11 +140,23 @@ sys_seconds LiveRing::tend(Moment now) {
   if (forked || contexts_grew_ || changed(now)) reload(now);
   contexts_grew_ = false;  // not sooner: whoever waits for a context's keys waits for this
   counters_.flush();
+  tell_follower(now);
 
   const auto next = std::min(next_change_, now.latest + seconds(1));
   // a second of grace, so that a thread or timer of its own does the work
   due_ = std::min(next_change_, now.latest + seconds(2)).time_since_epoch().count();
   return next;
+}
+
+void LiveRing::follow(Follower follower) {
+  const std::lock_guard guard(tending_);
+  follower_ = std::move(follower);
+  tell_follower(now());
+}
+
+void LiveRing::tell_follower(Moment now) const {
+  const auto* snapshot = snapshot_.load();
+  if (follower_ && snapshot != nullptr) follower_(snapshot->ring, now);
 }
 
 bool LiveRing::changed(Moment now) const {

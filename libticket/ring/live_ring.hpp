@@ -90,6 +90,12 @@ class LiveRing {
     return now.latest.time_since_epoch().count() >= due_.load(std::memory_order_relaxed);
   }
 
+  // Has tend() call `follower` with the ring as it stands, from now on; once before this
+  // returns. Under the lock of tend(), so never twice at once and never across a fork.
+  // It must not throw.
+  using Follower = std::function<void(const Ring& ring, Moment now)>;
+  void follow(Follower follower);
+
   Moment now() const { return options_.clock->now(); }
   Counters& counters() { return counters_; }
   void log(int level, const std::string& text) const;
@@ -137,6 +143,7 @@ class LiveRing {
   std::unique_ptr<Snapshot> build(std::uint64_t index, Ring ring, const Derive& derive) const;
   void publish(std::unique_ptr<Snapshot> snapshot);
   void say_once(RingFileState state);
+  void tell_follower(Moment now) const;
 
   Options options_;  // its source handed on, the rest constant
   Counters counters_;
@@ -147,6 +154,7 @@ class LiveRing {
   std::optional<RingFileState> said_;
   sys_seconds heartbeat_;
   sys_seconds next_change_ = sys_seconds::max();
+  Follower follower_;
   std::unordered_map<std::string, int> numbers_;
   std::vector<std::pair<std::string, std::string>> contexts_;  // purpose, name
   std::atomic<bool> contexts_grew_{false};

@@ -21,11 +21,11 @@
 //                material of purpose "tls/openssl-aes128"
 //
 //   Attribution, in the ticket's application data              wire/attribution.cpp
-//     0    1  version      1
-//     1    2  minter       member number, 0 = unknown
+//     0    1  version      1; then 2: minter, a member number, 0 = unknown
 //     3    8  born         when the lineage's full handshake was made
 //    11    8  sealed       when this ticket was sealed
 //    19    8  name_hash    first 8 bytes of SHA-256(lower-case server name), zero = none
+//    27    8  table        only where early data may come (wire/ticket_data.cpp): never zero
 //
 //   What tkt_seal seals, in the place of the ticket's state    seal/ticket.cpp
 //     0   27  attribution  its name_hash is zero
@@ -168,7 +168,7 @@
 //    32   16  boot id      of the kernel that was running
 //    48    8  opened       when it was made; what was spent before is not in it
 //    56    8  boot time    of the same moment, in ns (CLOCK_BOOTTIME); at 64, 8: lines
-//    72   32  SHA-256 of magic, version, epoch id, boot id, opened, boot time and lines
+//    72   16  seed         random; at 88, 32: SHA-256 of magic, version and of 16 to 88
 //     then lines of 8 fingerprints of 8 bytes; 0 = free
 //
 //   The record in Redis; bytes 0-8 of a location choose N     replay/redis_record.cpp

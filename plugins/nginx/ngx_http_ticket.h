@@ -13,7 +13,6 @@ typedef struct {
 
 typedef struct {
     ngx_ticket_conf_t  tickets;
-    ngx_uint_t         early_data;
 } ngx_http_ticket_srv_conf_t;
 
 typedef struct {
@@ -32,9 +31,15 @@ const char *ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name
 /* The ring that a connection's port looks in; NULL when none. */
 ngx_ticket_ring_t *ngx_http_ticket_ring(ngx_http_request_t *r);
 
-/* After the configuration was read: warns of what it cannot do, and turns early data
- * off. */
+/* After the configuration was read: warns of what it cannot do, and settles who takes
+ * early data. */
 ngx_int_t ngx_http_ticket_check(ngx_conf_t *cf);
+
+/* The directive; what a ring's tables are to be, for each server block; in the master
+ * their folders. */
+char *ngx_http_ticket_early_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf);
+ngx_int_t ngx_http_ticket_early_folders(ngx_cycle_t *cycle);
 
 /* Before the configuration is read. */
 ngx_int_t ngx_http_ticket_add_variables(ngx_conf_t *cf);

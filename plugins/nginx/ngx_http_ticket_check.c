@@ -41,13 +41,8 @@ ngx_http_ticket_check(ngx_conf_t *cf)
                           &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
         }
 
-        if (sscf->early_data) {
-            /* each server of the pool would execute the same flight once more */
-            SSL_CTX_set_max_early_data(sscf->ssl.ctx, 0);
-            ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
-                          "ssl_early_data is turned off in server \"%V\" in %s:%ui: "
-                          "\"ticket_early_data off\"",
-                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
+        if (ngx_http_ticket_early_check(cf, cscf[i]) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 
@@ -154,6 +149,16 @@ ngx_http_ticket_check_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr)
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "server \"%V\" in %s:%ui gets no tickets on %V: the default server "
                           "there, in %s:%ui, has \"ssl_session_tickets off\"",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                          &addr->opt.addr_text, first->file_name, first->line);
+        }
+
+        if (tscf->tickets.early_data == TKT_EARLY_DATA_ONCE
+            && of_first->tickets.early_data != TKT_EARLY_DATA_ONCE)
+        {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "server \"%V\" in %s:%ui gets no early data on %V: the default "
+                          "server there, in %s:%ui, takes none",
                           &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
                           &addr->opt.addr_text, first->file_name, first->line);
         }

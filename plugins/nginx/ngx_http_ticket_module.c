@@ -21,12 +21,6 @@ static char *ngx_http_ticket_trace_slot(ngx_conf_t *cf, ngx_command_t *cmd, void
 
 #define NGX_HTTP_TICKET_TRACE_LINES  300
 
-/* "once" comes with the replay index */
-static ngx_conf_enum_t  ngx_http_ticket_early_data[] = {
-    { ngx_string("off"), 0 },
-    { ngx_null_string, 0 }
-};
-
 static ngx_command_t  ngx_http_ticket_commands[] = {
 
     { ngx_string("ticket_ring"),
@@ -58,11 +52,11 @@ static ngx_command_t  ngx_http_ticket_commands[] = {
       ngx_ticket_bindings },
 
     { ngx_string("ticket_early_data"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE123,
+      ngx_http_ticket_early_slot,
       NGX_HTTP_SRV_CONF_OFFSET,
-      offsetof(ngx_http_ticket_srv_conf_t, early_data),
-      ngx_http_ticket_early_data },
+      0,
+      NULL },
 
     { ngx_string("ticket_trace"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
@@ -94,7 +88,7 @@ ngx_module_t  ngx_http_ticket_module = {
     ngx_http_ticket_commands,              /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_ticket_early_folders,         /* init module */
     ngx_http_ticket_init_process,          /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -138,7 +132,7 @@ ngx_http_ticket_create_srv_conf(ngx_conf_t *cf)
     }
 
     ngx_ticket_init_conf(&tscf->tickets);
-    tscf->early_data = NGX_CONF_UNSET_UINT;
+    tscf->tickets.early_data = NGX_CONF_UNSET_UINT;
 
     return tscf;
 }
@@ -153,7 +147,14 @@ ngx_http_ticket_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
     (void) cf;
 
     ngx_ticket_merge_conf(&conf->tickets, &prev->tickets);
-    ngx_conf_merge_uint_value(conf->early_data, prev->early_data, 0);
+
+    if (conf->tickets.early_data == NGX_CONF_UNSET_UINT) {
+        conf->tickets.early_data = prev->tickets.early_data;
+        conf->tickets.early_folder = prev->tickets.early_folder;
+        conf->tickets.early_capacity = prev->tickets.early_capacity;
+    }
+
+    ngx_conf_init_uint_value(conf->tickets.early_data, TKT_EARLY_DATA_OFF);
 
     return NGX_CONF_OK;
 }

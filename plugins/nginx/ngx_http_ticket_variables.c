@@ -1,6 +1,6 @@
 /*
- * The variables $ticket_status, $ticket_pool, $ticket_epoch, $ticket_minter and
- * $ticket_age: what became of the ticket of the request's connection.
+ * The variables $ticket_status, $ticket_pool, $ticket_epoch, $ticket_minter, $ticket_age
+ * and $ticket_early_data: what became of the ticket of the request's connection.
  */
 
 #include <ngx_http.h>
@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_ticket_status_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ticket_pool_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ticket_early_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ticket_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ticket_say(ngx_http_request_t *r, ngx_http_variable_value_t *v,
@@ -20,6 +22,7 @@ static ngx_http_variable_t  ngx_http_ticket_variables[] = {
 
     { ngx_string("ticket_status"), NULL, ngx_http_ticket_status_variable, 0, 0, 0 },
     { ngx_string("ticket_pool"), NULL, ngx_http_ticket_pool_variable, 0, 0, 0 },
+    { ngx_string("ticket_early_data"), NULL, ngx_http_ticket_early_variable, 0, 0, 0 },
     { ngx_string("ticket_epoch"), NULL, ngx_http_ticket_number_variable, 'e', 0, 0 },
     { ngx_string("ticket_minter"), NULL, ngx_http_ticket_number_variable, 'm', 0, 0 },
     { ngx_string("ticket_age"), NULL, ngx_http_ticket_number_variable, 'a', 0, 0 },
@@ -103,6 +106,26 @@ ngx_http_ticket_pool_variable(ngx_http_request_t *r, ngx_http_variable_value_t *
     }
 
     return ngx_http_ticket_say(r, v, info.pool);
+}
+
+
+static ngx_int_t
+ngx_http_ticket_early_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    const char        *early;
+    tkt_openssl_info   info;
+
+    (void) data;
+
+    early = ngx_http_ticket_info(r, &info) == NGX_OK ? ngx_ticket_early(&info) : NULL;
+
+    if (early == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_ticket_say(r, v, early);
 }
 
 

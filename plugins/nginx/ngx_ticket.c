@@ -177,6 +177,12 @@ ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
     options.binding = conf->binding;
     options.choose = choose;
     options.choose_user = user;
+    options.early_data = conf->early_data;
+
+    if (conf->early_data == TKT_EARLY_DATA_ONCE) {
+        options.early_data_folder = (char *) conf->ring->early_folder.data;
+        options.early_data_capacity = conf->ring->early_capacity;
+    }
 
     status = tkt_openssl_attach(ctx, conf->ring->ring, &options);
 
@@ -187,6 +193,24 @@ ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
     }
 
     return NGX_OK;
+}
+
+
+const char *
+ngx_ticket_early(tkt_openssl_info *info)
+{
+    switch (info->early_data) {
+    case TKT_EARLY_ACCEPTED:
+        return "accepted";
+    case TKT_EARLY_REPLAY:
+        return "replay";
+    case TKT_EARLY_FOREIGN:
+        return "foreign";
+    case TKT_EARLY_FULL:
+        return "full";
+    default:
+        return NULL;
+    }
 }
 
 

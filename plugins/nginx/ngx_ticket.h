@@ -15,6 +15,8 @@
 
 typedef struct {
     ngx_str_t     path;
+    ngx_str_t     early_folder;    /* of its tables of early data; empty: it keeps none */
+    ngx_uint_t    early_capacity;
     tkt_ring     *ring;   /* NULL but in a worker: the master holds no keys */
     ngx_event_t   timer;
 } ngx_ticket_ring_t;
@@ -25,6 +27,9 @@ typedef struct {
     ngx_str_t           context;
     ngx_str_t           session_id_context;
     ngx_uint_t          binding;    /* tkt_openssl_binding */
+    ngx_uint_t          early_data; /* tkt_openssl_early_data, as the next two: http alone */
+    ngx_str_t           early_folder;
+    ngx_uint_t          early_capacity;
 } ngx_ticket_conf_t;
 
 extern ngx_conf_enum_t  ngx_ticket_bindings[];
@@ -43,6 +48,9 @@ ngx_int_t ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings);
 /* In a worker: has an SSL_CTX use a ring. */
 ngx_int_t ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
     tkt_openssl_choose choose, void *user);
+
+/* "accepted", or why early data was refused; NULL when none came. */
+const char *ngx_ticket_early(tkt_openssl_info *info);
 
 /* "new", "resumed", or why a ticket was not taken. */
 const char *ngx_ticket_status(tkt_openssl_info *info);

@@ -50,7 +50,6 @@ TEST_SUITE("nginx: configuration") {
         {"ticket_context a; ticket_context b;", "\"ticket_context\" directive is duplicate in "},
         {"ticket_session_id_context " + long_context + ";",
          "\"ticket_session_id_context\" needs 1 to 32 bytes in "},
-        {"ticket_early_data once;", "invalid value \"once\" in "},
         {"location / { ticket_trace maybe; }",
          "\"ticket_trace\" directive takes \"on\", \"on lines=NUMBER\" or \"off\" in "},
         {"location / { ticket_trace on lines=0; }",

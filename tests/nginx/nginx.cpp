@@ -55,7 +55,8 @@ std::string Certificates::of(const std::string& name) const {
 RingFile::RingFile(fs::path path, std::uint16_t member)
     : path_(std::move(path)), member_(member), writer_(path_, "web") {}
 
-void RingFile::publish(const std::vector<Life>& lives) {
+void RingFile::publish(const std::vector<Life>& lives,
+                       const std::vector<ticket::ring::Revocation>& revocations) {
   const auto now = wall_clock();
   std::vector<ticket::ring::Epoch> epochs;
   for (const auto& life : lives) {
@@ -66,6 +67,7 @@ void RingFile::publish(const std::vector<Life>& lives) {
   }
   auto ring = ticket::test::ring_of(epochs, ++generation_, member_);
   ring.issued_at = now;
+  ring.revocations = revocations;
   if (!writer_.publish(ring, now)) throw std::runtime_error("publish");
   writer_.heartbeat(now);
 }

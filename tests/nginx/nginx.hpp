@@ -45,7 +45,8 @@ class RingFile {
  public:
   explicit RingFile(fs::path path, std::uint16_t member = 1);
   // Secrets follow from an epoch's number, so files of one pool agree.
-  void publish(const std::vector<Life>& lives);
+  void publish(const std::vector<Life>& lives,
+               const std::vector<ticket::ring::Revocation>& revocations = {});
   const fs::path& path() const { return path_; }
 
  private:

@@ -4,11 +4,13 @@
 
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "plugins/world.hpp"
 #include "support/listens.hpp"
 
 using namespace plugins;
+using promises::to_text;
 using support::read_text;
 using support::wait_until;
 using support::write_text;
@@ -142,7 +144,7 @@ TEST_SUITE("haproxy") {
   TEST_CASE("sessions resume between HAProxy and an OpenSSL server, both ways") {
     auto& [world, haproxy, port, server] = fed();
     for (const auto version : {Tls::v1_2, Tls::v1_3}) {
-      CAPTURE(promises::to_text(version));
+      CAPTURE(to_text(version));
       REQUIRE(world.visit(haproxy->plain, {.version = version, .keep = "there"}).ok);
       REQUIRE(world.visit(port, {.version = version, .keep = "here"}).ok);
 
@@ -277,7 +279,7 @@ TEST_SUITE("haproxy") {
     file.close();
     Haproxy stock(world, "stock", keys, keys);
     for (const auto version : {Tls::v1_2, Tls::v1_3}) {
-      CAPTURE(promises::to_text(version));
+      CAPTURE(to_text(version));
       CHECK_FALSE(world.visit(stock.secure, {.version = version}).ok);  // no certificate
       REQUIRE(world.visit(stock.plain, {.version = version, .keep = "plain"}).ok);
 
@@ -291,7 +293,7 @@ TEST_SUITE("haproxy") {
   TEST_CASE("promise 6: with a context for each, the same ticket does not resume") {
     auto& [world, haproxy, port, server] = fed();
     for (const auto version : {Tls::v1_2, Tls::v1_3}) {
-      CAPTURE(promises::to_text(version));
+      CAPTURE(to_text(version));
       REQUIRE(world.visit(haproxy->plain, {.version = version, .keep = "plain"}).ok);
 
       const auto attack = world.visit(haproxy->secure, {.version = version, .offer = "plain"});
@@ -303,6 +305,54 @@ TEST_SUITE("haproxy") {
                   .ok);
       CHECK(world.visit(haproxy->secure, {.version = version, .offer = "own", .certificate = true})
                 .reused);
+    }
+  }
+
+  TEST_CASE("promise 16: a second after a burn HAProxy opens no burned ticket, and goes on") {
+    World world({"1h", "2h", "1h", "2h"}, 2);  // nothing rotates by itself
+    const auto file = world.at("a.keys");
+    world.configure(section("a", file, world.at("burn.sock")));
+    REQUIRE_MESSAGE(wait_until([&] { return fs::exists(file); }, 20s), world.agent_log());
+    Haproxy haproxy(world, "burn", file, file);
+    std::uint16_t port = 0;
+    const auto server = world.openssl_server("a", port);
+    const auto agree = [&] {
+      const auto ours = sealing_key(world, port);
+      return !ours.empty() && ours == sealing_key(world, haproxy.plain);
+    };
+    const auto resumes = [&](std::uint16_t at, Tls version, const std::string& when) {
+      const auto shake = world.visit(at, {.version = version, .offer = when + to_text(version)});
+      CHECK_MESSAGE(shake.ok, shake.output);
+      return shake.reused;
+    };
+    const auto begin = [&](const std::string& when) {
+      for (const auto version : {Tls::v1_2, Tls::v1_3}) {
+        REQUIRE(
+            world.visit(haproxy.plain, {.version = version, .keep = when + to_text(version)}).ok);
+        CHECK(resumes(haproxy.plain, version, when));
+      }
+    };
+    REQUIRE_MESSAGE(wait_until(agree, 20s), world.agent_log());
+    begin("old");
+
+    const auto done = support::run({support::build_root() / "ticketctl/ticketctl", "member",
+                                    "revoke", "host2", "--pool", "fleet", "--socket",
+                                    world.fleet.folder() / "fleet/authority/keyd.sock"});
+    REQUIRE_MESSAGE(done.code == 0, done.output);
+    std::this_thread::sleep_for(1s);
+
+    for (const auto version : {Tls::v1_2, Tls::v1_3}) {
+      CAPTURE(to_text(version));
+      CHECK_FALSE(resumes(haproxy.plain, version, "old"));
+    }
+    REQUIRE_MESSAGE(wait_until(agree, 20s), world.agent_log());
+    begin("new");
+    haproxy.reload();  // what it reads from its file is not the burned key either
+    for (const auto version : {Tls::v1_2, Tls::v1_3}) {
+      CAPTURE(to_text(version));
+      CHECK_FALSE(resumes(haproxy.plain, version, "old"));
+      CHECK(resumes(haproxy.plain, version, "new"));
+      CHECK(resumes(port, version, "new"));
     }
   }
 

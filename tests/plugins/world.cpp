@@ -9,13 +9,13 @@ namespace plugins {
 
 namespace fs = std::filesystem;
 
-World::World(const promises::Times& times) : fleet(1, times) {}
+World::World(const promises::Times& times, int hosts) : fleet(hosts, times) {}
 
 fs::path World::web(const std::string& name) const { return fleet.folder() / "fleet/web" / name; }
 
-void World::configure(const std::string& sections) {
-  std::ofstream(fleet.host(1) / "agent.toml", std::ios::app) << sections;
-  fleet.send("agent1", SIGHUP);
+void World::configure(const std::string& sections, int host) {
+  std::ofstream(fleet.host(host) / "agent.toml", std::ios::app) << sections;
+  fleet.send("agent" + std::to_string(host), SIGHUP);
 }
 
 Shake World::visit(std::uint16_t port, const Visit& visit) const {

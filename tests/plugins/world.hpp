@@ -1,4 +1,4 @@
-// A fleet with one host, whose agent also feeds servers that have no plugin, and
+// A fleet of one or more hosts, whose agents also feed servers that have no plugin, and
 // such servers: real ones, of this test's own, on loopback.
 #pragma once
 
@@ -25,19 +25,19 @@ struct Visit {
 
 class World {
  public:
-  explicit World(const promises::Times& times);
+  explicit World(const promises::Times& times, int hosts = 1);
 
   promises::Fleet fleet;
 
   std::filesystem::path at(const std::string& name) const { return folder_ / name; }
   std::filesystem::path web(const std::string& name) const;  // certificates of the fleet
 
-  // Appends sections to agent.toml, and has the agent read it.
-  void configure(const std::string& sections);
+  // Appends sections to a host's agent.toml, and has its agent read it.
+  void configure(const std::string& sections, int host = 1);
   Shake visit(std::uint16_t port, const Visit& visit) const;
   std::string agent_log() const { return fleet.log("agent1"); }
 
-  // ticket-example-server with the host's ring and HAProxy's session-id context.
+  // ticket-example-server with the first host's ring and HAProxy's session-id context.
   support::Process openssl_server(const std::string& context, std::uint16_t& port) const;
 
  private:

@@ -65,13 +65,16 @@ std::string Fleet::log(const std::string& process) const {
   return support::read_text(folder_ / "fleet/log" / (process + ".log"));
 }
 
+std::string Fleet::address(int number) const {
+  return second_word(folder_ / "fleet/endpoints", "server" + std::to_string(number));
+}
+
 Shake Fleet::connect(int number, Tls version, const std::string& keep,
                      const std::string& offer) const {
-  const auto address = second_word(folder_ / "fleet/endpoints", "server" + std::to_string(number));
   const auto file = [this](const std::string& name) {
     return name.empty() ? fs::path() : session(name);
   };
-  return support::connect({.address = address,
+  return support::connect({.address = address(number),
                            .version = version,
                            .ca = folder_ / "fleet/ca.pem",
                            .keep = file(keep),

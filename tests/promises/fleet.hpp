@@ -39,6 +39,9 @@ class Fleet {
   void send(const std::string& process, int signal) const;
   std::string log(const std::string& process) const;
 
+  // Where server `number` listens.
+  std::string address(int number) const;
+
   // A connection to server `number`; `keep` and `offer` name sessions.
   Shake connect(int number, Tls version, const std::string& keep = "",
                 const std::string& offer = "") const;

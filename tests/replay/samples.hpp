@@ -33,10 +33,10 @@ inline Location location(std::uint64_t number) {
 inline void edit_header(const std::filesystem::path& path, std::size_t at, BytesView with) {
   auto text = support::read_text(path);
   std::memcpy(text.data() + at, with.data(), with.size());
-  const auto fixed = text.substr(0, 12) + text.substr(16, 56);
-  crypto_hash_sha256(reinterpret_cast<unsigned char*>(text.data()) + 72,
+  const auto fixed = text.substr(0, 12) + text.substr(16, 72);
+  crypto_hash_sha256(reinterpret_cast<unsigned char*>(text.data()) + 88,
                      reinterpret_cast<const unsigned char*>(fixed.data()), fixed.size());
-  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out).write(text.data(), 104);
+  std::ofstream(path, std::ios::binary | std::ios::in | std::ios::out).write(text.data(), 120);
 }
 
 // As if the file had been made that long ago.

@@ -273,7 +273,7 @@ TEST_SUITE("replay table file") {
     const support::TempFolder folder;
     { const auto table = Table::open(folder / "t", epoch, small, before); }
     const auto whole = support::read_text(folder / "t");
-    for (std::size_t at = 0; at < 104; ++at) {
+    for (std::size_t at = 0; at < 120; ++at) {
       if (at >= 12 && at < 16) continue;  // whether it is closed
       for (const char change : {'\x01', '\x80'}) {
         CAPTURE(at);
@@ -303,12 +303,12 @@ TEST_SUITE("replay table file") {
     const support::TempFolder folder;
     { const auto table = Table::open(folder / "t", epoch, small, before); }
     const auto whole = support::read_text(folder / "t");
-    for (const std::size_t size : {std::size_t{0}, std::size_t{103}, std::size_t{104},
+    for (const std::size_t size : {std::size_t{0}, std::size_t{119}, std::size_t{120},
                                    std::size_t{4096}, whole.size() - 1}) {
       CAPTURE(size);
       support::write_text(folder / "t", whole.substr(0, size));
       const auto why = refusal(folder / "t");
-      CHECK(has(why, size < 104 ? "not a replay table" : "truncated"));
+      CHECK(has(why, size < 120 ? "not a replay table" : "truncated"));
       CHECK(support::read_text(folder / "t").size() == size);
     }
     support::write_text(folder / "t", whole + "x");

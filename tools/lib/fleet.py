@@ -355,6 +355,7 @@ http {{
 {folders}    ssl_protocols TLSv1.2 TLSv1.3;
     ssl_early_data on;
     ticket_ring {ring};
+    ticket_early_data once;
     ticket_session_id_context {self.session_id_context};
 {servers}}}
 """

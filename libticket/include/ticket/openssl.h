@@ -33,8 +33,10 @@
  * (With TKT_ANY_NAME, SSL_get_servername() of a TLS 1.2 resumption tells the
  * ticket's name, not the client's: the connection stays where that name leads.)
  *
- * Early data is not for this release: leave SSL_CTX_set_max_early_data alone,
- * or OpenSSL keeps its sessions on the one server. */
+ * Early data (0-RTT) is off unless the options say TKT_EARLY_DATA_ONCE; leave
+ * SSL_CTX_set_max_early_data and SSL_OP_NO_ANTI_REPLAY to them. It is for requests that
+ * do no harm when they come again all the same: a client that was refused sends them again
+ * by itself. */
 #ifndef TICKET_OPENSSL_H
 #define TICKET_OPENSSL_H
 
@@ -67,8 +69,8 @@ typedef struct {
  *   ssl          the connection, in the middle of its handshake: look, do not change
  *   server_name  in lower case, or NULL when the client sent none
  *
- * Called on the thread of the handshake when a ticket is presented and again when one
- * is sealed; must answer alike. Returns a string of at most 255 bytes that lives until the
+ * Called on the thread of the handshake when a ticket is presented, when early data comes
+ * with it and when a ticket is sealed (not behind early data that was taken); must answer alike. Returns a string of at most 255 bytes that lives until the
  * same thread's next call, or NULL: no tickets for this connection. A ring takes 1024
  * contexts; beyond them the answer counts as NULL. */
 typedef const char *(*tkt_openssl_choose)(void *user, SSL *ssl, const char *server_name);
@@ -81,6 +83,24 @@ typedef enum {
                              certificate are best given a context of their own: a handshake
                              that comes to them with a session without one ends */
 } tkt_openssl_binding;
+
+/* Early data (RFC 8446, 2.3) can be replayed by whoever has seen it on the wire: byte for
+ * byte, to any server that opens its ticket.
+ *
+ * TKT_EARLY_DATA_ONCE: a flight is taken at most once by all servers of the pool together:
+ * by the host that sealed its ticket, and by that host once, by whichever of its processes
+ * and however often these restart. Elsewhere, again, or when it cannot be told, early data
+ * is refused and the handshake goes on without it (1-RTT), never an alert.
+ *
+ * The host's processes share tables of the flights that they took, files in
+ * early_data_folder: one for each epoch, 12 bytes a flight, as long as its tickets open;
+ * full, they refuse. The folder is made when it is missing; nobody but these servers may
+ * be able to write there (whoever can may have flights forgotten), and tmpfs is best: a
+ * table of before the machine's last boot is never used. Where no file can be made the log
+ * callback says so, and each process takes only flights with tickets of its own.
+ *
+ * An application takes early data by SSL_read_early_data(), as ever. */
+typedef enum { TKT_EARLY_DATA_OFF = 0, TKT_EARLY_DATA_ONCE = 1 } tkt_openssl_early_data;
 
 typedef struct {
     size_t size;                   /* sizeof(tkt_openssl_options) */
@@ -96,6 +116,11 @@ typedef struct {
     int tickets;                    /* TLS 1.3 tickets after a full handshake; 0: 2, -1: none */
     int require_attribution;        /* 1: refuse tickets without it (HAProxy's), as the
                                        pool's policy may do for all its servers */
+    tkt_openssl_early_data early_data;
+    uint32_t early_data_size;       /* bytes of it that a client may send; 0: 16384 */
+    const char *early_data_folder;  /* as the next, one for all that a ring is attached to; NULL:
+                                       web.early beside web.ring, memory where there is no file */
+    uint32_t early_data_capacity;   /* flights of one epoch; 0: 100000 */
 } tkt_openssl_options;
 
 /* tkt_openssl_attach makes ctx use the ring's keys.
@@ -105,8 +130,8 @@ typedef struct {
  *   ring     must outlive ctx and all its connections; may be attached to many
  *   options  may be NULL; copied
  *
- * Takes the ticket key callback, the session ticket callback, the session-id context,
- * the number of tickets and the session cache of ctx (resumption is by ticket alone);
+ * Takes the ticket key callback, the session ticket callback, the early data callback and
+ * limit, the session-id context, the number of tickets and the session cache of ctx (resumption is by ticket alone);
  * leaves the client-hello and the servername callback, and SSL_OP_NO_TICKET, to the
  * application.
  *
@@ -114,6 +139,15 @@ typedef struct {
  * and of too many contexts the ring's log callback says which. TKT_OUT_OF_MEMORY,
  * TKT_INTERNAL when OpenSSL fails. Not from two threads on one ctx at once. */
 TKT_API tkt_status tkt_openssl_attach(SSL_CTX *ctx, tkt_ring *ring, const tkt_openssl_options *options);
+
+/* What became of a connection's early data. */
+typedef enum {
+    TKT_EARLY_NONE = 0,     /* none came, or OpenSSL itself refused it: too old, another ALPN */
+    TKT_EARLY_ACCEPTED = 1,
+    TKT_EARLY_REPLAY = 2,   /* this flight was taken before */
+    TKT_EARLY_FOREIGN = 3,  /* with a ticket of another host, name or context, or of a table that is gone */
+    TKT_EARLY_FULL = 4      /* the epoch's table has no room left */
+} tkt_openssl_early;
 
 /* What became of the ticket of a connection: the answer to "why did it not resume?".
  * `reason` may be any rejection of tkt_open, and TKT_NAME. */
@@ -128,6 +162,7 @@ typedef struct {
     int64_t born;        /* when the lineage's full handshake was; 0 = unknown */
     int64_t sealed;      /* when the ticket was sealed; 0 = unknown */
     char context[256];   /* of the connection; empty = none */
+    tkt_openssl_early early_data;
 } tkt_openssl_info;
 
 /* tkt_openssl_info_read tells of a server's connection. Valid after the handshake,

@@ -55,6 +55,11 @@ class Attachment {
 
   tkt_ring* ring() const { return ring_; }
   tkt_openssl_binding binding() const { return options_.binding; }
+  // Bytes that a client may send early; 0: none.
+  std::uint32_t early_data() const {
+    if (options_.early_data == TKT_EARLY_DATA_OFF) return 0;
+    return options_.early_data_size == 0 ? SSL3_RT_MAX_PLAIN_LENGTH : options_.early_data_size;
+  }
   bool require_attribution() const { return options_.require_attribution != 0; }
   // Names without a row get the same context of the same ring from both.
   bool same_fallback(const Attachment& other) const;

@@ -3,6 +3,7 @@
 //   open_key      finds the key of the ticket            key callback, decrypting
 //   judge_ticket  may what was inside be resumed?        session ticket callback
 //   ...           the servername callback, certificates
+//   allow_early_data  may what came with the ticket be read?   its own callback
 //   prepare_ticket  says what the new ticket carries     session ticket callback
 //   seal_key      keys it, with the epoch just chosen    key callback, encrypting
 #pragma once
@@ -19,12 +20,19 @@ int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
 SSL_TICKET_RETURN judge_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char* key_name,
                                std::size_t key_name_size, SSL_TICKET_STATUS status, void* arg);
 
+// 1: early data is read; 0: it is dropped, and the handshake goes on.
+int allow_early_data(SSL* ssl, void* arg);
+
 // 0 ends the handshake.
 int prepare_ticket(SSL* ssl, void* arg);
 
 // 1: sealed; 0: no ticket.
 int seal_key(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
              EVP_MAC_CTX* mac);
+
+// Whether a resumed connection is now where its ticket would not have opened, or lacks
+// the certificate that is demanded there. `context` is its context now, nullptr: none.
+bool crossed(SSL* ssl, const Offer& offer, const Attachment& attachment, const Context* context);
 
 inline bool is_tls13(const SSL* ssl) { return SSL_version(ssl) >= TLS1_3_VERSION; }
 

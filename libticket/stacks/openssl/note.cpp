@@ -34,6 +34,8 @@ Note* take_note() {
   --spare.count;
   note->offer = {};
   note->sealing = {};
+  note->early = TKT_EARLY_NONE;
+  note->settled = nullptr;
   note->name.clear();
   note->context[0] = '\0';
   return note;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <ticket/openssl.h>
 
 #include <array>
 #include <cstdint>
@@ -38,11 +39,18 @@ struct Sealing {
   std::uint32_t epoch = 0;  // number; 0: no epoch may seal
 };
 
+struct Context;
+
 struct Note {
   SSL_CTX* first = nullptr;  // the SSL_CTX that the connection began with
   tkt_core_time now{};
   Offer offer;
   Sealing sealing;
+  tkt_openssl_early early = TKT_EARLY_NONE;
+  // Of a connection whose early data was taken: its context, which was looked up when all
+  // that may switch an SSL_CTX was over. Whoever would be asked for it later may have gone
+  // on to the request.
+  const Context* settled = nullptr;
   ServerName name;
   NameHash name_hash;
   std::array<char, 256> context{};  // for tkt_openssl_info

@@ -176,6 +176,8 @@ int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
 
   Offer& offer = note->offer;
   begin_offer(offer, attachment->ring(), iv);
+  note->early = TKT_EARLY_NONE;
+  note->settled = nullptr;
   const Context* context = find_context(ssl, *attachment, *note);
   if (context == nullptr) return 0;
   remember_context(*note, *context);

@@ -16,6 +16,7 @@ namespace {
 constexpr int tickets_by_default = 2;
 // What a session is given before its ticket is prepared; never what a ticket has.
 constexpr long longest_lifetime = 604800;  // RFC 8446, 4.6.1
+constexpr std::size_t flights_by_default = 100'000;
 
 // An option struct of another release: see the same in capi/door.hpp.
 bool take_options(const tkt_openssl_options* from, tkt_openssl_options* to) {
@@ -34,6 +35,7 @@ bool valid(const tkt_openssl_options& options) {
       options.session_id_context == nullptr ? 0 : std::strlen(options.session_id_context);
   return id_size <= SSL_MAX_SID_CTX_LENGTH && options.binding >= TKT_SAME_NAME &&
          options.binding <= TKT_ANY_NAME && options.tickets >= -1 &&
+         options.early_data >= TKT_EARLY_DATA_OFF && options.early_data <= TKT_EARLY_DATA_ONCE &&
          (options.names != nullptr || options.names_count == 0);
 }
 
@@ -55,15 +57,33 @@ bool take_sessions(SSL_CTX* ctx, const tkt_openssl_options& options) {
          SSL_CTX_set_num_tickets(ctx, std::size_t(tickets)) == 1;
 }
 
+// OpenSSL's own guard against replays makes tickets that one server alone knows.
+bool take_early_data(SSL_CTX* ctx, std::uint32_t size) {
+  if (size != 0) SSL_CTX_set_options(ctx, SSL_OP_NO_ANTI_REPLAY);
+  // what is refused must be skipped, also when it was promised before this server's restart
+  const std::uint32_t skipped = std::max<std::uint32_t>(size, SSL3_RT_MAX_PLAIN_LENGTH);
+  return SSL_CTX_set_max_early_data(ctx, size) == 1 &&
+         SSL_CTX_set_recv_max_early_data(ctx, skipped) == 1;
+}
+
 bool take_callbacks(SSL_CTX* ctx) {
+  SSL_CTX_set_allow_early_data_cb(ctx, allow_early_data, nullptr);
   return SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, key_callback) == 1 &&
          SSL_CTX_set_session_ticket_cb(ctx, prepare_ticket, judge_ticket, nullptr) == 1;
 }
 
 tkt_status attach(SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options) {
   auto attachment = std::make_unique<Attachment>(ring, options);
+  const std::uint32_t early = attachment->early_data();
+  if (early != 0) {
+    const std::size_t capacity =
+        options.early_data_capacity == 0 ? flights_by_default : options.early_data_capacity;
+    const tkt_status kept = tkt_core_keep_flights(ring, options.early_data_folder, capacity);
+    if (kept != TKT_OK) return kept;
+  }
   const bool attached = register_notes() && give_attachment(ctx, std::move(attachment)) &&
-                        take_sessions(ctx, options) && take_callbacks(ctx);
+                        take_sessions(ctx, options) && take_early_data(ctx, early) &&
+                        take_callbacks(ctx);
   return attached ? TKT_OK : TKT_INTERNAL;
 }
 
@@ -77,6 +97,7 @@ tkt_openssl_info read_info(const SSL* ssl, const Note& note) {
   info.minter = offer.attribution.minter;
   info.born = offer.attribution.born;
   info.sealed = offer.attribution.sealed;
+  info.early_data = info.resumed != 0 ? note.early : TKT_EARLY_NONE;
   std::memcpy(info.context, note.context.data(), sizeof info.context);
   return info;
 }

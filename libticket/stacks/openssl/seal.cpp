@@ -27,13 +27,6 @@ bool lacks_certificate(SSL* ssl) {
          SSL_SESSION_get0_peer(SSL_get_session(ssl)) == nullptr;
 }
 
-// The last line of promise 6: the ticket was opened before the servername
-// callback moved the connection to where it would not have been.
-bool crossed(SSL* ssl, const Offer& offer, const Attachment& attachment, const Context* context) {
-  return context == nullptr || offer.ring != attachment.ring() ||
-         offer.context != context->number || lacks_certificate(ssl);
-}
-
 void explain_crossing(tkt_ring* ring, const Note& note, const char* opened_under) {
   char text[1024];
   std::snprintf(text, sizeof text,
@@ -52,16 +45,26 @@ std::int64_t seconds_left(const Attachment& attachment, const tkt_core_epoch& ep
                    born + std::int64_t(epoch.lineage) - now.latest});
 }
 
-bool write_attribution(SSL_SESSION* session, Note& note, const tkt_core_epoch& epoch,
-                       std::int64_t born) {
-  tkt_core_attribution attribution{};
+// Names the table of the flights that may come with the ticket. Without one it takes no
+// early data, and says so to the client.
+void offer_early_data(SSL* ssl, const Attachment& attachment, const tkt_core_epoch& epoch,
+                      unsigned char table[8]) {
+  std::uint32_t bytes = is_tls13(ssl) ? attachment.early_data() : 0;
+  if (bytes != 0 && tkt_core_flight_table(attachment.ring(), epoch.number, table) == 0) bytes = 0;
+  if (SSL_get_max_early_data(ssl) == bytes) return;
+  SSL_set_max_early_data(ssl, bytes);  // else OpenSSL would keep the session by itself
+  SSL_SESSION_set_max_early_data(SSL_get_session(ssl), bytes);
+}
+
+bool write_attribution(SSL_SESSION* session, Note& note, tkt_core_attribution& attribution,
+                       const tkt_core_epoch& epoch, std::int64_t born) {
   attribution.minter = epoch.member;
   attribution.born = born;
   attribution.sealed = note.now.steady;
   std::memcpy(attribution.name_hash, note.name_hash.of(note.name), sizeof attribution.name_hash);
   unsigned char bytes[TKT_CORE_ATTRIBUTION_SIZE];
-  tkt_core_attribution_write(&attribution, bytes);
-  return SSL_SESSION_set1_ticket_appdata(session, bytes, sizeof bytes) == 1;
+  const std::size_t size = tkt_core_attribution_write(&attribution, bytes);
+  return SSL_SESSION_set1_ticket_appdata(session, bytes, size) == 1;
 }
 
 // OpenSSL advertises what is left of the timeout and, on a TLS 1.2 renewal, would
@@ -84,13 +87,22 @@ void choose_epoch(SSL* ssl, const Attachment& attachment, Note& note, std::int64
   if (tkt_core_sealing(note.sealing.ring, note.sealing.context, note.now, &epoch) != TKT_OK) return;
   const std::int64_t left = seconds_left(attachment, epoch, born, note.now);
   SSL_SESSION* session = SSL_get_session(ssl);
-  if (left > 0 && write_attribution(session, note, epoch, born) &&
+  tkt_core_attribution attribution{};
+  offer_early_data(ssl, attachment, epoch, attribution.table);
+  if (left > 0 && write_attribution(session, note, attribution, epoch, born) &&
       write_times(session, left, note.now)) {
     note.sealing.epoch = epoch.number;
   }
 }
 
 }  // namespace
+
+// The last line of promise 6: the ticket was opened before the servername
+// callback moved the connection to where it would not have been.
+bool crossed(SSL* ssl, const Offer& offer, const Attachment& attachment, const Context* context) {
+  return context == nullptr || offer.ring != attachment.ring() ||
+         offer.context != context->number || lacks_certificate(ssl);
+}
 
 int prepare_ticket(SSL* ssl, void*) {
   Note* note = note_of(ssl);
@@ -100,7 +112,8 @@ int prepare_ticket(SSL* ssl, void*) {
   const bool resumed = SSL_session_reused(ssl) == 1 && note->offer.opened;
   const std::array<char, 256> opened_under = note->context;
   settle_name(ssl, *note, resumed);
-  const Context* context = attachment->context(ssl, note->name);
+  const Context* context =
+      resumed && note->settled != nullptr ? note->settled : attachment->context(ssl, note->name);
   remember_context(*note, context);
   note->now = tkt_core_now(attachment->ring());
   note->sealing = {};

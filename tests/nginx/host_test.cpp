@@ -1,0 +1,114 @@
+// What a host with nginx tells its agent and its log, and takes from its ring.
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "nginx/nginx.hpp"
+#include "ring/counters.hpp"
+
+using namespace nginx;
+using ticket::ring::Counter;
+using ticket::ring::Counters;
+
+namespace {
+
+// a.test and b.test, a context each, on two workers that share the connections.
+class Host {
+ public:
+  Host() : certificates(folder / "web"), ring(folder / "web.ring", 3) {
+    Counters::create(folder / "web.counters");
+    ring.publish(lives);
+    std::string servers;
+    for (const std::string name : {"a.test", "b.test"}) {
+      servers += "server { listen 127.0.0.1:" + std::to_string(port) +
+                 (name == "a.test" ? " ssl reuseport" : " ssl") + "; server_name " + name + "; " +
+                 certificates.of(name) + " ticket_context " + name +
+                 "; location / { return 200 \"<<$ticket_status>>\"; }"
+                 " location /trace { ticket_trace on lines=1; } }\n";
+    }
+    nginx = std::make_unique<Nginx>(
+        folder / "nginx",
+        http_block(folder / "nginx", "ticket_ring " + ring.path().string() + ";\n" + servers));
+  }
+  std::uint64_t count(Counter counter) const {
+    return Counters::sum(folder / "web.counters")[static_cast<std::size_t>(counter)];
+  }
+  Shake visit(const std::string& name, const std::string& keep, const std::string& offer = "",
+              int version = 13) const {
+    const auto file = [&](const std::string& session) {
+      return session.empty() ? std::string() : std::string(folder / session);
+    };
+    return connect(port,
+                   {.name = name, .version = version, .keep = file(keep), .offer = file(offer)});
+  }
+
+  const std::vector<Life> lives{{1, -1h, 1h, 3h}};
+  support::TempFolder folder;
+  Certificates certificates;
+  RingFile ring;
+  const int port = support::unused_port();
+  std::unique_ptr<Nginx> nginx;
+};
+
+}  // namespace
+
+TEST_SUITE("nginx: host") {
+  TEST_CASE(
+      "what all workers seal, resume and refuse is in the host's counters, and outlives them") {
+    Host host;
+    for (int i = 0; i < 12; ++i) {
+      REQUIRE(host.visit("a.test", "a").ok);
+      CHECK(host.visit("a.test", "", "a").reused);
+    }
+    host.visit("a.test", "a");
+    CHECK(host.visit("b.test", "", "a").body == "context");
+    const auto counted = [&] {
+      return host.count(Counter::resumed_sealing) == 12 && host.count(Counter::context) == 1 &&
+             host.count(Counter::sealed) == 13 * 2 + 12 + 2;  // two a full handshake in TLS 1.3
+    };
+    CHECK(support::wait_until(counted, 5s));
+    host.nginx->restart();
+    host.visit("a.test", "a");
+    CHECK(support::wait_until([&] { return host.count(Counter::sealed) == 42; }, 5s));
+    CHECK(host.count(Counter::resumed_sealing) == 12);
+  }
+
+  TEST_CASE("promise 16: one member's tickets of a window are revoked within a second") {
+    Host host;
+    for (const int version : {12, 13}) {
+      CAPTURE(version);
+      host.ring.publish(host.lives);
+      std::this_thread::sleep_for(1s);
+      REQUIRE(host.visit("a.test", "a", "", version).ok);
+      const auto now = wall_clock();
+      host.ring.publish(host.lives, {{4, now - 1h, now + 1s}});  // another's
+      std::this_thread::sleep_for(1s);
+      CHECK(host.visit("a.test", "", "a", version).reused);
+
+      host.ring.publish(host.lives, {{3, now - 1h, now + 1s}});
+      std::this_thread::sleep_for(1s);
+      const auto again = host.visit("a.test", "", "a", version);
+      CHECK(again.ok);
+      CHECK(again.body == "revoked");
+    }
+  }
+
+  TEST_CASE("promise 12: no key of the ring stands in nginx's log or answers") {
+    Host host;
+    host.visit("a.test", "a");
+    auto said = host.visit("a.test", "", "a").output;
+    said += support::run({"curl", "-skN", "--resolve",
+                          "a.test:" + std::to_string(host.port) + ":127.0.0.1",
+                          "https://a.test:" + std::to_string(host.port) + "/trace"})
+                .output;
+    host.nginx->reload();
+    said += host.nginx->log();
+    REQUIRE(said.find("\"pool\":\"web\"") != std::string::npos);
+    for (const auto* context : {"a.test", "b.test"}) {
+      const auto key = hmac_key_of(1, context);
+      CHECK(said.find(key) == std::string::npos);
+      CHECK(said.find(ticket::hex(ticket::as_bytes(key))) == std::string::npos);
+      CHECK(said.find(ticket::base64url(ticket::as_bytes(key)).substr(0, 40)) == std::string::npos);
+    }
+  }
+}
