@@ -156,7 +156,7 @@
 //
 //   The record in Redis; bytes 0-8 of a location choose N     replay/redis_record.cpp
 //     {tkt:POOL}:EPOCHIDHEX:s   RUNID:REPLID:BUCKETS:RANDOMHEX, text
-//     {tkt:POOL}:EPOCHIDHEX:N   hash of bytes 8-16 of the location -> claim id 16
+//     {tkt:POOL}:EPOCHIDHEX:N   hash of bytes 8-16 of the location -> bytes 0-12 of the claim's id
 #pragma once
 
 #include <cstddef>
