@@ -1,7 +1,7 @@
 // What stands in Redis for one token epoch, and what Redis must be for it to be believed.
 //
 //   {tkt:POOL}:EPOCH:s   the sentinel: RUNID:REPLID:BUCKETS:RANDOM
-//   {tkt:POOL}:EPOCH:N   bucket N, a hash: 8 bytes of the location -> the claim's id
+//   {tkt:POOL}:EPOCH:N   bucket N, a hash: 8 bytes of the location -> 12 of the claim's id
 //
 // EPOCH and RANDOM are hex. The sentinel is made once, before its epoch issues, and every
 // claim compares all of it. So a claim that finds it finds also every record since:
@@ -34,7 +34,7 @@ struct RedisEpoch {
 };
 
 // A bucket holds that many on average when the epoch is full. Redis keeps hashes of up to
-// hash-max-listpack-entries (512) in one piece of memory, 28 bytes an entry.
+// hash-max-listpack-entries (512) in one piece of memory, 24 bytes an entry.
 constexpr std::uint32_t bucket_entries = 96;
 std::uint32_t buckets_of(const RedisEpoch& epoch);
 

@@ -178,6 +178,8 @@
 //   Claims socket, between servers of a host and its agent     wire/claim.cpp
 //     claim:   number 4 | epoch id 16 | location 32 | claim id 16
 //     answer:  number 4 | verdict 1 (0 = fresh, 1 = replay, 2 = unknown); in any order
+//
+//     {tkt:POOL}:EPOCHIDHEX:N   hash of bytes 8-16 of the location -> bytes 0-12 of the claim's id
 #pragma once
 
 #include <cstddef>
