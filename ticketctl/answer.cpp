@@ -1,49 +1,13 @@
 #include "answer.hpp"
 
-#include "command.hpp"
+#include "answer_fields.hpp"
 #include "text.hpp"
 
 namespace ticketctl {
 
 using nlohmann::json;
-using ticket::seconds;
-using ticket::sys_seconds;
 
 namespace {
-
-[[noreturn]] void fail(const char* field, const char* wanted) {
-  throw CommandError(exit_unreachable, std::string("keyd's answer has no ") + field + " (" +
-                                           wanted +
-                                           "): are keyd and ticketctl of the same release?");
-}
-
-const json& array_of(const json& object, const char* field) {
-  if (!object.is_object() || !object.contains(field) || !object[field].is_array()) {
-    fail(field, "a list");
-  }
-  return object[field];
-}
-
-std::uint64_t number_of(const json& object, const char* field) {
-  if (!object.is_object() || !object.contains(field) || !object[field].is_number_unsigned()) {
-    fail(field, "a number");
-  }
-  return object[field].get<std::uint64_t>();
-}
-
-std::string text_of(const json& object, const char* field) {
-  if (!object.is_object() || !object.contains(field) || !object[field].is_string()) {
-    fail(field, "a text");
-  }
-  return printable(object[field].get<std::string>());
-}
-
-// Far beyond any policy, far below an overflow.
-sys_seconds time_of(const json& object, const char* field) {
-  const auto count = number_of(object, field);
-  if (count > 253'402'300'799) fail(field, "a time before the year 10000");
-  return sys_seconds(seconds(static_cast<long>(count)));
-}
 
 DrawnEpoch epoch_of(const json& object) {
   DrawnEpoch epoch{.number = static_cast<std::uint32_t>(number_of(object, "number")),
@@ -54,7 +18,7 @@ DrawnEpoch epoch_of(const json& object) {
                    .state = text_of(object, "state")};
   if (epoch.seals_from < epoch.made || epoch.seals_until < epoch.seals_from ||
       epoch.opens_until < epoch.seals_until) {
-    fail("epochs", "with times in their order");
+    unlike_keyd("epochs", "with times in their order");
   }
   return epoch;
 }
@@ -75,7 +39,7 @@ PoolStatus pool_of(const json& object) {
   for (const auto& epoch : array_of(object, "epochs")) pool.epochs.push_back(epoch_of(epoch));
   for (const auto& member : array_of(object, "members")) pool.members.push_back(member_of(member));
   for (const auto& alarm : array_of(object, "alarms")) {
-    if (!alarm.is_string()) fail("alarms", "texts");
+    if (!alarm.is_string()) unlike_keyd("alarms", "texts");
     pool.alarms.push_back(printable(alarm.get<std::string>()));
   }
   return pool;

@@ -75,5 +75,7 @@ int run_audit(int argc, const char* const* argv);
 int inspect_ticket(int argc, const char* const* argv);
 int check_servers(int argc, const char* const* argv);
 int show_top(int argc, const char* const* argv);
+int run_issuer(int argc, const char* const* argv);
+int run_token(int argc, const char* const* argv);
 
 }  // namespace ticketctl

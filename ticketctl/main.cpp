@@ -24,6 +24,8 @@ constexpr auto commands = std::to_array<Command>({
     {"revoke", revoke_tickets, "Drop the tickets that one server sealed in a window of time"},
     {"clock", run_clock, "Accept that keyd's clock was set (clock accept)"},
     {"audit", run_audit, "Look whether the audit log is whole (audit verify)"},
+    {"issuer", run_issuer, "Show or rotate the keys of one-time tokens (issuer status)"},
+    {"token", run_token, "Get, inspect and redeem one-time tokens (token get)"},
     {"inspect", inspect_ticket, "Tell which key sealed a ticket, and whether it would resume"},
     {"top", show_top, "Show what servers do with tickets, every second"},
     {"check", check_servers, "Try whether servers resume each other's sessions, and why not"},
@@ -37,8 +39,8 @@ void print_help(std::ostream& out) {
         << "\n";
   }
   out << "\n`ticketctl COMMAND --help` tells a command's options, with an example.\n\n"
-         "All but init, member add, inspect, top and check talk to keyd over its admin\nsocket: "
-         "--socket PATH, else $TICKETCTL_SOCKET, else what ./keyd.toml or\n"
+         "All but init, member add, token, inspect, top and check talk to keyd over its\n"
+         "admin socket: --socket PATH, else $TICKETCTL_SOCKET, else what ./keyd.toml or\n"
          "/etc/keyd/keyd.toml says (`admin`), else /run/keyd/keyd.sock.\n\n"
          "Exit codes:\n"
          "  0  done\n"

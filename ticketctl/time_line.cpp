@@ -51,14 +51,15 @@ Scale scale_of(const std::vector<DrawnEpoch>& epochs, sys_seconds now) {
 
 // keyd tells the later of its two clocks, which may be a second ahead of the one
 // that it seals by.
-bool stretched(const DrawnEpoch& epoch, sys_seconds now) {
-  return epoch.state == "sealing" && now > epoch.seals_until + 1s;
+bool stretched(const DrawnEpoch& epoch, sys_seconds now, const LifeWords& words) {
+  return epoch.state == words.sealing && now > epoch.seals_until + 1s;
 }
 
 // Cells by their middle; the sealing one is shown however short it is.
-std::vector<Cell> cells_of(const DrawnEpoch& epoch, const Scale& scale, sys_seconds now) {
+std::vector<Cell> cells_of(const DrawnEpoch& epoch, const Scale& scale, sys_seconds now,
+                           const LifeWords& words) {
   std::vector<Cell> cells(scale.columns, Cell::blank);
-  const auto seals_until = stretched(epoch, now) ? now : epoch.seals_until;
+  const auto seals_until = stretched(epoch, now, words) ? now : epoch.seals_until;
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const auto time = scale.middle(i);
     if (time < epoch.made || time >= epoch.opens_until) continue;
@@ -69,7 +70,7 @@ std::vector<Cell> cells_of(const DrawnEpoch& epoch, const Scale& scale, sys_seco
   if (std::ranges::find(cells, Cell::sealing) == cells.end()) {
     cells[scale.column(epoch.seals_from + (seals_until - epoch.seals_from) / 2)] = Cell::sealing;
   }
-  if (epoch.state == "burned") {
+  if (epoch.state == words.burned) {
     std::ranges::replace_if(
         cells, [](Cell c) { return c != Cell::blank; }, Cell::burned);
   }
@@ -79,6 +80,7 @@ std::vector<Cell> cells_of(const DrawnEpoch& epoch, const Scale& scale, sys_seco
 struct Pen {
   const Glyphs& glyphs;
   const Terminal& terminal;
+  const LifeWords& words;
 
   std::string draw(Cell cell, bool now) const {
     switch (cell) {
@@ -101,11 +103,11 @@ struct Pen {
   }
 };
 
-Colour colour_of(const std::string& label) {
-  if (label == "sealing") return Colour::green;
-  if (label == "announced") return Colour::cyan;
+Colour colour_of(const std::string& label, const LifeWords& words) {
+  if (label == words.sealing) return Colour::green;
+  if (label == words.announced) return Colour::cyan;
   if (label == "stretched") return Colour::yellow;
-  if (label == "burned") return Colour::red;
+  if (label == words.burned) return Colour::red;
   return Colour::plain;
 }
 
@@ -115,13 +117,14 @@ std::string padded(std::string text, std::size_t width) {
 }
 
 // What comes next for an epoch.
-std::string what_next(const DrawnEpoch& epoch, sys_seconds now, Detail detail) {
+std::string what_next(const DrawnEpoch& epoch, sys_seconds now, Detail detail,
+                      const LifeWords& words) {
   const auto at = [&](sys_seconds time) { return short_time(time, now, detail); };
-  if (epoch.state == "burned") return "opens nothing";
-  if (epoch.state == "announced") return "seals " + at(epoch.seals_from);
-  if (epoch.state == "sealing") {
-    return stretched(epoch, now) ? "due " + at(epoch.seals_until)
-                                 : "until " + at(epoch.seals_until);
+  if (epoch.state == words.burned) return words.opens_nothing;
+  if (epoch.state == words.announced) return std::string(words.seals) + " " + at(epoch.seals_from);
+  if (epoch.state == words.sealing) {
+    return stretched(epoch, now, words) ? "due " + at(epoch.seals_until)
+                                        : "until " + at(epoch.seals_until);
   }
   return "gone " + at(epoch.opens_until);
 }
@@ -133,12 +136,13 @@ struct Layout {
 };
 constexpr std::size_t state_width = 9;
 
-Layout layout_of(const std::vector<DrawnEpoch>& epochs, sys_seconds now, std::size_t width) {
+Layout layout_of(const std::vector<DrawnEpoch>& epochs, sys_seconds now, std::size_t width,
+                 const LifeWords& words) {
   auto scale = scale_of(epochs, now);
   std::size_t number_width = 2, next_width = 0;
   for (const auto& epoch : epochs) {
     number_width = std::max(number_width, std::to_string(epoch.number).size());
-    next_width = std::max(next_width, what_next(epoch, now, scale.detail()).size());
+    next_width = std::max(next_width, what_next(epoch, now, scale.detail(), words).size());
   }
   const auto margin = 2 + number_width + 1 + state_width + 2;
   scale.columns = std::max<std::size_t>(width - margin - 2 - next_width, 10);
@@ -177,32 +181,39 @@ std::string axis(const Layout& layout, sys_seconds now, const Pen& pen) {
 }
 
 std::string row(const DrawnEpoch& epoch, const Layout& layout, sys_seconds now, const Pen& pen) {
-  const auto label = stretched(epoch, now) ? std::string("stretched") : printable(epoch.state);
+  const auto label =
+      stretched(epoch, now, pen.words) ? std::string("stretched") : printable(epoch.state);
   const auto number = std::to_string(epoch.number);
-  std::string line = "  " + std::string(layout.number_width - number.size(), ' ') + number + " " +
-                     pen.ink(colour_of(label), padded(label, state_width).substr(0, state_width)) +
-                     "  ";
+  std::string line =
+      "  " + std::string(layout.number_width - number.size(), ' ') + number + " " +
+      pen.ink(colour_of(label, pen.words), padded(label, state_width).substr(0, state_width)) +
+      "  ";
   const auto mark = layout.scale.column(now);
-  const auto cells = cells_of(epoch, layout.scale, now);
+  const auto cells = cells_of(epoch, layout.scale, now, pen.words);
   for (std::size_t i = 0; i < cells.size(); ++i) line += pen.draw(cells[i], i == mark);
-  return line + "  " + what_next(epoch, now, layout.scale.detail());
+  return line + "  " + what_next(epoch, now, layout.scale.detail(), pen.words);
 }
 
-// Under the bars where there is room; its 41 columns come first.
+// Under the bars where there is room.
 std::string legend(const Layout& layout, const Pen& pen) {
-  const auto indent = std::min(layout.margin.size(), pen.terminal.width - 41);
-  return std::string(indent, ' ') + pen.draw(Cell::announced, false) + " announced  " +
-         pen.draw(Cell::sealing, false) + " sealing  " + pen.draw(Cell::opening, false) +
-         " opening  " + pen.draw(Cell::blank, true) + " now";
+  const std::string announced = std::string(" ") + pen.words.announced + "  ";
+  const std::string sealing = std::string(" ") + pen.words.sealing + "  ";
+  const std::string opening = std::string(" ") + pen.words.opening + "  ";
+  constexpr std::size_t glyphs_and_now = 9;
+  const auto columns = announced.size() + sealing.size() + opening.size() + glyphs_and_now;
+  const auto indent = std::min(layout.margin.size(), pen.terminal.width - columns);
+  return std::string(indent, ' ') + pen.draw(Cell::announced, false) + announced +
+         pen.draw(Cell::sealing, false) + sealing + pen.draw(Cell::opening, false) + opening +
+         pen.draw(Cell::blank, true) + " now";
 }
 
 }  // namespace
 
 std::vector<std::string> draw_time_line(const std::vector<DrawnEpoch>& epochs, sys_seconds now,
-                                        const Terminal& terminal) {
+                                        const Terminal& terminal, const LifeWords& words) {
   if (epochs.empty()) return {};
-  const Pen pen{terminal.unicode ? unicode : ascii, terminal};
-  const auto layout = layout_of(epochs, now, terminal.width);
+  const Pen pen{terminal.unicode ? unicode : ascii, terminal, words};
+  const auto layout = layout_of(epochs, now, terminal.width, words);
   std::vector<std::string> lines = {headline(layout, now), axis(layout, now, pen)};
   for (const auto& epoch : epochs) lines.push_back(row(epoch, layout, now, pen));
   lines.push_back(legend(layout, pen));
