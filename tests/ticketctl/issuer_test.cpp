@@ -85,9 +85,12 @@ TEST_SUITE("issuer") {
           "      2  issuing    blind-rsa  aaaaaaaaaaaaaaaa  there\n"
           "      3  announced  blind-rsa  aaaaaaaaaaaaaaaa  not yet\n"
           "\n"
-          "                Wed 08:13    now 12:00:00              Sun 00:00\n"
-          "                +-----------------|-----------------------------+\n"
-          "   1 ended      xxxxxxxxxxxxxxxxxx|xxxxxxxx                        takes nothing\n");
+          "                        now 12:00:00                 Sun 00:00\n"
+          "                +-------------|------------------------------+\n"
+          "   1 ended      xxxxxxxxxxxxxxxxxxxxxxxxx                       takes nothing\n"
+          "   2 issuing            .############=============              until Fri 00:00\n"
+          "   3 announced                |      #############============  issues Fri 00:00\n"
+          "                . announced  # issuing  = redeeming  | now\n");
   }
 
   TEST_CASE("a mark that Redis should have and has not stands out") {
@@ -151,7 +154,7 @@ TEST_SUITE("issuer") {
 
   TEST_CASE("an epoch that was ended before it began is drawn, too") {
     auto answer = issuer_answer();
-    answer["pools"][0]["epochs"][0]["redeems_until"] = noon - 101'000;
+    answer["pools"][0]["epochs"][0]["redeems_until"] = static_cast<unsigned>(noon - 101'000);
     CHECK(contains(shown(answer), "takes nothing"));
   }
 

@@ -8,6 +8,8 @@ draws what happened. The last line says it in numbers, all of them measured.
 With --client it is about the other side: twelve servers of twelve names, and a client
 that knows that they are one pool.
 
+With --tokens it is about one-time tokens: each opens one of four servers' doors, once.
+
 With --proxies two of them are nginx and HAProxy. HAProxy opens the tickets of one
 rotation back and no older ones, so there sessions are resumed a little sooner: about
 two in three across a rotation.
@@ -27,6 +29,7 @@ from pathlib import Path
 
 import build
 import demo_client
+import demo_tokens
 import fleet
 import sclient
 import steps
@@ -231,9 +234,14 @@ def main():
                         help="the servers are an example, nginx and HAProxy")
     parser.add_argument("--client", action="store_true",
                         help="a client that knows the pool, at twelve servers")
+    parser.add_argument("--tokens", action="store_true",
+                        help="one-time tokens at two nginx, an HAProxy and an example server")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("demo: stopped"))
-    good = show_client() if arguments.client else show_servers(arguments)
+    if arguments.tokens:
+        good = show_tokens()
+    else:
+        good = show_client() if arguments.client else show_servers(arguments)
     sys.exit(0 if good else 1)
 
 
@@ -245,6 +253,22 @@ def show_client():
                 build.build("plain", ["keyd/keyd", "ticketctl/ticketctl", "examples/poolget",
                                       "examples/ticket-example-server"])
             return demo_client.run(running)
+        except (steps.Failed, fleet.Trouble) as trouble:
+            print(trouble)
+            sys.exit("demo: failed")
+        finally:
+            running.down()
+
+
+def show_tokens():
+    with tempfile.TemporaryDirectory(prefix="ticket-demo-") as scratch:
+        running = fleet.Fleet(Path(scratch) / "fleet")
+        try:
+            with steps.Step("build"):
+                build.build("plain", ["keyd/keyd", "ticketctl/ticketctl",
+                                      "examples/ticket-example-server",
+                                      "plugins/nginx/ngx_http_ticket_module.so"])
+            return demo_tokens.run(running)
         except (steps.Failed, fleet.Trouble) as trouble:
             print(trouble)
             sys.exit("demo: failed")

@@ -1,7 +1,7 @@
 """A pool of servers on this machine: CA, keyd, and one agent and one TLS server per host.
 
     tools/fleet up --dir DIR [--servers N] [--nginx N] [--haproxy N] [--dns]
-                                 [--rotate-every 5s] [--lifetime 60s]
+                             [--tokens] [--redis] [--rotate-every 5s] [--lifetime 60s]
     tools/fleet status --dir DIR
     tools/fleet kill keyd --dir DIR       SIGKILL; any of keyd, agent1, server1, ...
     tools/fleet start keyd --dir DIR
@@ -12,7 +12,10 @@ A line each: NAME 127.0.0.1:PORT KIND VHOST,VHOST,... Every server has a.test,
 b.test (another certificate and context) and secure.test (demands a client
 certificate), as virtual hosts of one port; HAProxy has a port, and so a line, for each.
 With --dns, nsd answers for the names at the ADDRESS@PORT in DIR/dns, also which pool
-they belong to. DIR/ca.pem verifies them; DIR/client.crt and client.key are for secure.test. Logs are in DIR/log, process ids in DIR/pids.
+they belong to. With --tokens, keyd issues one-time tokens and each server's a.test has a
+/door that opens for one: once in all the fleet with --redis, a redis-server of the
+fleet's own; without it at host1 alone. DIR/tokens tells how `ticketctl token get` gets
+there. DIR/ca.pem verifies them; DIR/client.crt and client.key are for secure.test. Logs are in DIR/log, process ids in DIR/pids.
 """
 
 import argparse
@@ -32,6 +35,7 @@ import time
 from pathlib import Path
 
 import build
+import fleet_tokens
 import sclient
 
 pool = "fleet"
@@ -50,11 +54,12 @@ class Fleet:
         self.binaries = build.folder()
         self.nginx_workers = 2
         self.dns = None  # where nsd answers
+        self.tokens = None  # fleet_tokens.Tokens, with --tokens
         self.session_id_context = "libticket"
 
     # -- what callers ask for ------------------------------------------------
 
-    def up(self, servers, policy, nginx=0, haproxy=0, dns=False):
+    def up(self, servers, policy, nginx=0, haproxy=0, dns=False, redis=False, tokens=False):
         """Makes and starts everything; returns once all servers share a sealing key.
 
         Hosts are numbered through: the example servers first, then nginx, then HAProxy."""
@@ -65,18 +70,22 @@ class Fleet:
             if not (self.binaries / needed).exists():
                 raise Trouble(f"{self.binaries / needed} is missing: run tools/build")
         self.clear()
+        if redis and not tokens:
+            raise Trouble("--redis is where --tokens records what was spent: say both")
         hosts = range(1, servers + nginx + haproxy + 1)
         kinds = dict(zip(hosts, ["custom"] * servers + ["nginx"] * nginx + ["haproxy"] * haproxy))
         # what HAProxy 2.6 sets, and the library otherwise
         self.session_id_context = "haproxy" if haproxy else "libticket"
         address = f"127.0.0.1:{unused_port()}"
+        self.tokens = fleet_tokens.Tokens(self.dir, unused_port()) if tokens else None
         self.make_certificates()
+        extra = {"redis": self.tokens.redis_command()} if redis else {}
         self.make_authority(address, policy, sorted({name for host in hosts
                                                      for name in self.names(host)}))
-        processes = {"keyd": [str(self.binaries / "keyd/keyd"), "authority", "--config",
+        processes = {**extra, "keyd": [str(self.binaries / "keyd/keyd"), "authority", "--config",
                               str(self.dir / "authority/keyd.toml")]}
         for host in hosts:
-            processes[f"agent{host}"] = self.make_agent(host, address)
+            processes[f"agent{host}"] = self.make_agent(host, address, kinds[host])
         for host in hosts:
             make = {"custom": self.server_command, "nginx": self.make_nginx,
                     "haproxy": self.make_haproxy}[kinds[host]]
@@ -86,6 +95,9 @@ class Fleet:
         self.write_state({name: {"argv": argv, "pid": 0, "began": 0}
                           for name, argv in processes.items()})
 
+        if redis:
+            self.start("redis")
+            self.wait(lambda: fleet_tokens.ready_redis(self.tokens.redis), 10, "Redis", "redis")
         self.start("keyd")
         self.wait(lambda: accepts(address), 20, "keyd to listen", "keyd")
         if dns:
@@ -103,6 +115,11 @@ class Fleet:
             self.wait(lambda: self.port_file(host).exists() and accepts(self.address(host)), 20,
                       "the server to listen", f"server{host}")
         self.wait(lambda: self.share_a_key(hosts), 70, "all servers to seal with one key", "keyd")
+        if tokens:
+            doors = hosts if redis else [1]
+            self.wait(lambda: all(self.asks_for_token(host) for host in doors), 90,
+                      "tokens to be asked for at each door", "keyd")
+            write_whole(self.dir / "tokens", " ".join(self.token_options()) + "\n")
         write_whole(self.dir / "endpoints",
                     "".join(line for host in hosts
                             for line in self.endpoint_lines(host, kinds[host])))
@@ -113,7 +130,7 @@ class Fleet:
         if any(self.dir.iterdir()) and not (self.dir / ".lock").exists():
             raise Trouble(f"{self.dir} is neither empty nor an earlier fleet's")
         (self.dir / ".lock").touch()
-        for name in ("authority", "hosts", "web", "log", "nsd"):
+        for name in ("authority", "hosts", "web", "log", "nsd", "redis"):
             shutil.rmtree(self.dir / name, ignore_errors=True)
         (self.dir / "log").mkdir()
 
@@ -156,7 +173,7 @@ class Fleet:
             for process in running:
                 if alive(process):
                     os.kill(process["pid"], signal.SIGKILL)
-        for name in ("endpoints", "pids", "dns", "fleet.json"):
+        for name in ("endpoints", "pids", "dns", "tokens", "fleet.json"):
             (self.dir / name).unlink(missing_ok=True)
 
     def endpoints(self):
@@ -190,7 +207,8 @@ class Fleet:
         return vhosts
 
     def make_certificates(self):
-        make_web_certificates(self.dir, {name: [name] for name in vhosts})
+        names = vhosts + [fleet_tokens.issuer_host] * bool(self.tokens)
+        make_web_certificates(self.dir, {name: [name] for name in names})
 
     def make_authority(self, address, policy, names):
         """ticketctl init, as an operator would, but with the short times of a fleet."""
@@ -200,6 +218,8 @@ class Fleet:
                  "--dir", str(self.dir / "authority"), "--listen", address, *times])
         with open(self.dir / "authority/keyd.toml", "a", encoding="utf-8") as config:
             config.write(f"\n# [[pool]], of tools/fleet\nclient_names = {json.dumps(names)}\n")
+            if self.tokens:
+                config.write(self.tokens.authority_section())
 
     def dns_command(self):
         """Debian's nsd, authoritative for test., without rights of its own."""
@@ -242,13 +262,29 @@ zone:
         self.wait(lambda: accepts(self.dns.replace("@", ":")), 10, "nsd to listen", "dns")
         write_whole(self.dir / "dns", self.dns + "\n")
 
-    def make_agent(self, host, address):
+    def token_options(self, host=1):
+        """What `ticketctl token get` needs to get a token of the fleet's, through that host."""
+        tokens = self.tokens
+        return ["--url", f"https://{fleet_tokens.origin}{fleet_tokens.door}",
+                "--issuer", tokens.issuer, "--secret-file", str(tokens.secret),
+                "--ca", str(self.dir / "ca.pem"),
+                "--connect-to", f"{fleet_tokens.origin}:443:{self.address(host)}",
+                "--connect-to", f"{tokens.issuer}:127.0.0.1:{tokens.port}"]
+
+    def asks_for_token(self, host):
+        answer = fleet_tokens.Door(self.address(host), self.dir / "ca.pem").knock()
+        return answer.status == 401 and answer.challenge
+
+    def make_agent(self, host, address, kind="custom"):
         """ticketctl member add, then the folder goes to the host."""
         command([str(self.binaries / "ticketctl/ticketctl"), "member", "add", f"host{host}",
                  "--pool", pool, "--dir", str(self.dir / "authority"), "--server", address,
                  "--ring", str(self.ring(host))])
         there = self.dir / f"hosts/host{host}"
         shutil.copytree(self.dir / f"authority/members/host{host}", there)
+        if self.tokens:
+            with open(there / "agent.toml", "a", encoding="utf-8") as config:
+                config.write(self.tokens.agent_section(pool, there, kind == "haproxy"))
         return [str(self.binaries / "keyd/keyd"), "agent", "--config", str(there / "agent.toml")]
 
     def server_command(self, host):
@@ -262,6 +298,8 @@ zone:
             client_ca = f",{self.dir / 'ca.pem'}" if name == "secure.test" else ""
             context = name.removesuffix(".test")
             argv += ["--host", f"{name}={certificate},{key},{context}{client_ca}"]
+        if self.tokens:
+            argv += ["--door", fleet_tokens.door]
         return argv
 
     def make_nginx(self, host):
@@ -288,6 +326,7 @@ zone:
             frontends += f"""
 frontend {name}
     bind 127.0.0.1:{port} ssl crt {certificate}{verify} tls-ticket-keys {there}/{name}.keys
+{self.tokens.haproxy_door() if self.tokens and name == fleet_tokens.origin else ""}\
     http-request return status 200 content-type text/plain string "{name}\\n"
 """
             sections += f"""
@@ -297,6 +336,7 @@ context = "{name.removesuffix(".test")}"
 file = "{there}/{name}.keys"
 sockets = ["{there}/admin.sock"]
 """
+        backend = self.tokens.haproxy_backend(there) if self.tokens else ""
         (there / "haproxy.cfg").write_text(f"""# of tools/fleet
 global
     stats socket {there}/admin.sock mode 600 level admin
@@ -308,7 +348,7 @@ defaults
     timeout connect 5s
     timeout client 30s
     timeout server 30s
-{frontends}""")
+{frontends}{backend}""")
         with open(there / "agent.toml", "a", encoding="utf-8") as config:
             config.write(sections)
         write_whole(self.port_file(host), "".join(f"127.0.0.1:{port}\n" for port in ports))
@@ -341,7 +381,7 @@ defaults
         location /trace {{
             ticket_trace on;
         }}
-    }}
+{self.tokens.nginx_location(there) if self.tokens and name == fleet_tokens.origin else ""}    }}
 """
         return f"""# of tools/fleet
 load_module {self.binaries}/plugins/nginx/ngx_http_ticket_module.so;
@@ -541,11 +581,14 @@ def up(fleet, arguments):
     print(f"fleet: starting {arguments.servers + arguments.nginx + arguments.haproxy} servers"
           f" in {fleet.dir}", flush=True)
     try:
-        fleet.up(arguments.servers, times, arguments.nginx, arguments.haproxy, arguments.dns)
+        fleet.up(arguments.servers, times, arguments.nginx, arguments.haproxy, arguments.dns,
+                 arguments.redis, arguments.tokens)
         for name, address, kind, names in fleet.endpoints():
             print(f"fleet: {name} {address} {kind} {','.join(names)}", flush=True)
         if arguments.dns:
             print(f"fleet: dns {fleet.dns}", flush=True)
+        if arguments.tokens:
+            print(f"fleet: ticketctl token get {' '.join(fleet.token_options())}", flush=True)
         print(f"fleet: up; stop it with Ctrl-C or: tools/fleet down --dir {fleet.dir}", flush=True)
         while (fleet.dir / "fleet.json").exists():  # `fleet down` takes it away
             time.sleep(0.1)
@@ -590,6 +633,10 @@ def main():
                        help="how many of HAProxy, fed by their agents (default 0)")
     start.add_argument("--dns", action="store_true",
                        help="nsd for the names, and for which pool they belong to")
+    start.add_argument("--tokens", action="store_true",
+                       help="keyd issues one-time tokens; a.test/door opens for one")
+    start.add_argument("--redis", action="store_true",
+                       help="a redis-server that records for all hosts what was spent")
     for option, default, text in (
             ("--rotate-every", 5, "an epoch seals this long (default 5s)"),
             ("--lifetime", 60, "of a ticket (default 60s)"),
