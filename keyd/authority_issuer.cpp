@@ -84,7 +84,8 @@ void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now
     const auto latest =
         epoch.begun ? epoch.issues_from : std::max(epoch.issues_from, now.steady + time_to_make);
     publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value),
-                              unix_seconds(latest), unix_seconds(epoch.redeems_until)});
+                              unix_seconds(latest), unix_seconds(epoch.redeems_until),
+                              pool.setup.config.tokens->capacity});
   }
 }
 

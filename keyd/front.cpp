@@ -16,6 +16,7 @@
 #include "listening.hpp"
 #include "log.hpp"
 #include "process.hpp"
+#include "redis_records.hpp"
 #include "session.hpp"
 #include "status_page.hpp"
 #include "tls_context.hpp"
@@ -279,6 +280,9 @@ int run_front(int socket) {
   };
   KeeperLink keeper(context, socket, std::move(events));
   front.serve(keeper);
+  const ticket::SystemClock clock;
+  RedisRecords records(context, clock, keeper);
+  front.mind(records);
   asio::co_spawn(context, reload_on_hangup(context, front), asio::detached);
   context.run();
   std::quick_exit(status);  // coroutines still hold what the destructors would take away

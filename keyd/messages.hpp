@@ -108,8 +108,9 @@ struct MakeSentinel {
   std::string pool;
   std::string epoch;             // id, hex
   std::string value;             // hex
-  std::int64_t issues_from = 0;  // Unix seconds; not made later than this
+  std::int64_t issues_from = 0;  // Unix seconds; later than this it is watched, not made
   std::int64_t redeems_until = 0;
+  std::uint32_t capacity = 0;  // tokens
 };
 
 struct Stop {};
