@@ -4,10 +4,9 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
-#include "fake_keyd.hpp"
 #include "support/process.hpp"
 
-using namespace test;
+using namespace std::chrono_literals;
 using keyd::Attester;
 using keyd::ConfigError;
 
@@ -60,16 +59,16 @@ struct Files {
   Files() {
     for (const auto* name : {"ca.pem", "clients.pem", "keyd.pem", "issuer.pem", "keyd.key",
                              "issuer.key", "open.key", "secrets", "bad-secrets"}) {
-      write(folder / name, "x");
+      support::write_text(folder / name, "x");
       chmod((folder / name).c_str(), 0600);
     }
     chmod((folder / "open.key").c_str(), 0644);
-    write(folder / "secrets", "alice " + hash + "\n");
-    write(folder / "bad-secrets", "alice " + hash + "\nbob hunter2\n");
+    support::write_text(folder / "secrets", "alice " + hash + "\n");
+    support::write_text(folder / "bad-secrets", "alice " + hash + "\nbob hunter2\n");
   }
 
   std::string file(const std::string& content) const {
-    write(folder / "keyd.toml", content);
+    support::write_text(folder / "keyd.toml", content);
     return (folder / "keyd.toml").string();
   }
   keyd::AuthorityConfig read(const std::string& content) const {
@@ -86,7 +85,7 @@ struct Files {
     }
     return "accepted";
   }
-  Folder folder;
+  support::TempFolder folder;
 };
 
 std::string with(std::string text, const std::string& from, const std::string& to) {

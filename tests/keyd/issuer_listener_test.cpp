@@ -1,5 +1,7 @@
 // The issuer's listener itself, asked by curl over TLS and plain HTTP; behind it a fake
 // keeper with real keys.
+#include "issuer_listener.hpp"
+
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -12,7 +14,6 @@
 #include "../crypto/certificates.hpp"
 #include "crypto/digest.hpp"
 #include "fake_keeper.hpp"
-#include "issuer_listener.hpp"
 #include "ring/ring_file.hpp"
 #include "support/process.hpp"
 #include "token/client.hpp"
@@ -194,7 +195,7 @@ bool has(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_SUITE("issuer") {
+TEST_SUITE("issuer listener") {
   TEST_CASE("a client with a certificate gets the directory and tokens, in TLS 1.2 and 1.3") {
     House house;
     house.open(house.setup({"certificate"}));
