@@ -129,6 +129,8 @@ void write_keyd(Exposition& out, const AgentSight& sight) {
   }
 }
 
+constexpr auto last_ticket_reason = static_cast<unsigned>(Counter::name);
+
 std::uint64_t count(const PoolSight& pool, Counter counter) {
   return pool.counts[static_cast<std::size_t>(counter)];
 }
@@ -148,9 +150,22 @@ void write_tickets(Exposition& out, const AgentSight& sight) {
   }
   out.counter("ticket_refused_total", "Tickets that were a full handshake instead, by reason.");
   for (const auto& pool : sight.pools) {
-    for (auto i = static_cast<unsigned>(Counter::unknown_key); i < ring::counter_count; ++i) {
+    for (auto i = static_cast<unsigned>(Counter::unknown_key); i <= last_ticket_reason; ++i) {
       const auto counter = static_cast<Counter>(i);
       out.add(count(pool, counter), {{"pool", pool.pool}, {"reason", ring::to_text(counter)}});
+    }
+  }
+}
+
+void write_tokens(Exposition& out, const AgentSight& sight) {
+  constexpr std::string_view prefix = "token_";
+  out.counter("ticket_tokens_total",
+              "One-time tokens that the servers of this host decided on, by outcome.");
+  for (const auto& pool : sight.pools) {
+    for (auto i = last_ticket_reason + 1; i < ring::counter_count; ++i) {
+      const auto counter = static_cast<Counter>(i);
+      out.add(count(pool, counter),
+              {{"pool", pool.pool}, {"outcome", ring::to_text(counter) + prefix.size()}});
     }
   }
 }
@@ -193,7 +208,7 @@ void add_tables(StatusPage& page, const PoolSight& pool) {
                        std::to_string(server.connects), std::to_string(server.failures)});
   }
   page.table(servers);
-  std::vector<std::vector<std::string>> tickets{{"tickets", "count"}};
+  std::vector<std::vector<std::string>> tickets{{"tickets and tokens", "count"}};
   for (unsigned i = 0; i < ring::counter_count; ++i) {
     const auto counter = static_cast<Counter>(i);
     tickets.push_back({ring::to_text(counter), std::to_string(count(pool, counter))});
@@ -227,6 +242,7 @@ std::string write_agent_metrics(const AgentSight& sight, Moment now) {
   write_ring(out, sight, now);
   write_keyd(out, sight);
   write_tickets(out, sight);
+  write_tokens(out, sight);
   write_feeds(out, sight.feeds);
   write_token_sights(out, sight.tokens);
   return out.take();

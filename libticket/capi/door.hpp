@@ -10,6 +10,7 @@
 #include <new>
 
 #include "base/checked.hpp"
+#include "redeem/outcome.hpp"
 
 namespace ticket::capi {
 
@@ -31,6 +32,8 @@ tkt_status guarded(Report report, Body body) noexcept {
 
 // A rejection that a ticket can meet, as the door calls it.
 tkt_status status_of(Rejection why) noexcept;
+
+tkt_status status_of(redeem::Outcome outcome) noexcept;
 
 // Takes in an option struct of another release: an older caller's is shorter, so
 // the rest keeps its defaults; a newer one's is longer, which is fine while what

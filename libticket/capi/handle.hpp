@@ -69,6 +69,7 @@ struct tkt_context {
 };
 
 struct tkt_ring {
+  std::filesystem::path path;  // of its file; a pool in memory has but a name there
   tkt_log_callback log = nullptr;
   void* log_user = nullptr;
   std::unique_ptr<ticket::Clock> clock;

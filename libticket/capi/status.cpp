@@ -28,6 +28,34 @@ tkt_status status_of(Rejection why) noexcept {
   }
 }
 
+tkt_status status_of(redeem::Outcome outcome) noexcept {
+  using redeem::Outcome;
+  switch (outcome) {
+    case Outcome::ok:
+      return TKT_OK;
+    case Outcome::missing:
+      return TKT_MISSING;
+    case Outcome::malformed:
+      return TKT_MALFORMED;
+    case Outcome::wrong_audience:
+      return TKT_AUDIENCE;
+    case Outcome::early:
+      return TKT_EARLY;
+    case Outcome::expired:
+      return TKT_EXPIRED;
+    case Outcome::unknown_key:
+      return TKT_UNKNOWN_KEY;
+    case Outcome::invalid:
+      return TKT_FORGED;
+    case Outcome::replay:
+      return TKT_REPLAY;
+    case Outcome::unknown:
+    case Outcome::count_:
+      break;
+  }
+  return TKT_UNKNOWN;
+}
+
 }  // namespace ticket::capi
 
 const char* tkt_status_text(tkt_status status) {
@@ -52,6 +80,18 @@ const char* tkt_status_text(tkt_status status) {
       return "other name";
     case TKT_NO_KEY:
       return "no key may seal";
+    case TKT_MISSING:
+      return "missing";
+    case TKT_AUDIENCE:
+      return "other audience";
+    case TKT_EARLY:
+      return "early";
+    case TKT_REPLAY:
+      return "replay";
+    case TKT_UNKNOWN:
+      return "unknown";
+    case TKT_CLAIM:
+      return "to be claimed";
     case TKT_BUFFER_TOO_SMALL:
       return "buffer too small";
     case TKT_BAD_ARGUMENT:

@@ -59,6 +59,7 @@ std::function<void(int, const std::string&)> log_of(const tkt_ring& handle) {
 void start(tkt_ring& handle, ring::LiveRing::Options live, bool no_thread) {
   live.clock = handle.clock.get();
   live.log = log_of(handle);
+  handle.path = live.path;
   handle.live = std::make_unique<ring::LiveRing>(std::move(live));
   if (!no_thread) handle.tender = std::make_unique<Tender>(*handle.live);
 }

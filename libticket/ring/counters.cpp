@@ -29,7 +29,17 @@ const char* to_text(Counter counter) {
                                    "malformed",
                                    "lineage",
                                    "revoked",
-                                   "name"};
+                                   "name",
+                                   "token_ok",
+                                   "token_missing",
+                                   "token_malformed",
+                                   "token_wrong_audience",
+                                   "token_early",
+                                   "token_expired",
+                                   "token_unknown_key",
+                                   "token_invalid",
+                                   "token_replay",
+                                   "token_unknown"};
   static_assert(std::size(names) == counter_count);
   return counter < Counter::count_ ? names[static_cast<std::size_t>(counter)] : "unknown counter";
 }
@@ -60,7 +70,7 @@ Counter counter_of(Rejection why) {
 namespace {
 
 constexpr char magic[8] = {'t', 'k', 't', 'c', 'o', 'u', 'n', 't'};
-constexpr std::uint32_t layout_version = 1;
+constexpr std::uint32_t layout_version = 2;
 
 struct FileHeader {
   char magic[8];

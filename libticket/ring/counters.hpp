@@ -1,4 +1,4 @@
-// What the servers of one host did with tickets. Counted in memory, atomically;
+// What the servers of one host did with tickets and tokens. Counted in memory, atomically;
 // flush() writes a process's counts to its slot of a file that all processes of
 // the host share. What an ended process counted is kept.
 #pragma once
@@ -28,12 +28,26 @@ enum class Counter : unsigned {
   lineage,
   revoked,
   name,
+  token_ok,  // one-time tokens, as redeem::Outcome
+  token_missing,
+  token_malformed,
+  token_wrong_audience,
+  token_early,
+  token_expired,
+  token_unknown_key,
+  token_invalid,
+  token_replay,
+  token_unknown,
   count_,
 };
 constexpr std::size_t counter_count = static_cast<std::size_t>(Counter::count_);
 const char* to_text(Counter counter);
 // Where a ticket that was not taken is counted.
 Counter counter_of(Rejection why);
+// Where the token of an outcome is counted, 0 for the first.
+constexpr Counter token_counter(unsigned outcome) {
+  return static_cast<Counter>(static_cast<unsigned>(Counter::token_ok) + outcome);
+}
 
 using Counts = std::array<std::uint64_t, counter_count>;
 

@@ -120,15 +120,27 @@ int LiveRing::context(std::string_view purpose, std::string_view name) {
   const auto number = static_cast<int>(contexts_.size());
   contexts_.emplace_back(purpose, name);
   numbers_.emplace(key, number);
-  contexts_grew_ = true;  // a thousand of them are derived at once, not one by one
+  wanted_anew_ = true;  // a thousand of them are derived at once, not one by one
   due_ = 0;
   return number;
 }
 
+void LiveRing::listen(TokenListener& listener) {
+  const std::lock_guard guard(tending_);
+  listeners_.push_back(&listener);
+  wanted_anew_ = true;
+  due_ = 0;
+}
+
+void LiveRing::leave(TokenListener& listener) {
+  const std::lock_guard guard(tending_);
+  std::erase(listeners_, &listener);
+}
+
 sys_seconds LiveRing::tend(Moment now) {
   std::unique_lock guard(tending_, std::defer_lock);
-  if (contexts_grew_) {
-    guard.lock();  // whoever named one needs its keys now
+  if (wanted_anew_) {
+    guard.lock();  // whoever came needs what the ring has for it now
   } else if (!guard.try_lock()) {
     return now.latest + seconds(1);
   }
@@ -137,8 +149,9 @@ sys_seconds LiveRing::tend(Moment now) {
   heartbeat_ = source_->heartbeat();
   // a forked child's memory is not locked until it is allocated anew
   const bool forked = fork_.forked();
-  if (forked || contexts_grew_ || changed(now)) reload(now);
-  contexts_grew_ = false;  // not sooner: whoever waits for a context's keys waits for this
+  if (forked || wanted_anew_ || changed(now)) reload(now);
+  wanted_anew_ = false;  // not sooner: whoever waits for a context's keys waits for this
+  for (auto* listener : listeners_) listener->tend_tokens(now);
   counters_.flush();
   tell_follower(now);
 
@@ -180,6 +193,7 @@ void LiveRing::reload(Moment now) {
 void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
   const auto next_change = ring.next_change(now);
   const auto secrets = std::move(ring.secrets);
+  const auto tokens = std::move(ring.tokens);
   publish(build(index, std::move(ring),
                 [&](const Ring& of, std::size_t context, std::size_t epoch,
                     std::span<std::byte, wire::stek_size> out) {
@@ -188,6 +202,9 @@ void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
                               out);
                 }));
   next_change_ = next_change;  // only now: building may throw, and is then tried again
+  for (auto* listener : listeners_) {
+    listener->take_tokens(tokens.expose(), snapshot_.load()->ring.member, now);
+  }
 }
 
 // The file is gone or unusable: go on with the keys that are known, less those

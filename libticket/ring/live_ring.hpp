@@ -59,6 +59,18 @@ struct Snapshot {
   Rejection why_unknown(const unsigned char* key_name) const noexcept;
 };
 
+// Whoever puts a pool's tokens to use. Called by whoever tends the ring, one at a time.
+class TokenListener {
+ public:
+  virtual ~TokenListener() = default;
+
+  // A ring was taken over: its token block (empty: the pool has no tokens), which is gone
+  // after the call, and this host's member number.
+  virtual void take_tokens(BytesView block, std::uint16_t member, Moment now) noexcept = 0;
+  // Each time that the ring is tended: what is over by the clock goes then.
+  virtual void tend_tokens(Moment now) noexcept = 0;
+};
+
 // Shared between threads; sealing and opening take no lock.
 class LiveRing {
  public:
@@ -80,6 +92,12 @@ class LiveRing {
   // more than 255 bytes.
   static constexpr std::size_t max_contexts = 1024;
   int context(std::string_view purpose, std::string_view name);
+
+  // Has a listener told of the pool's tokens: at the next tend(), which is due at once, and
+  // from then on. The ring itself keeps none of their secrets. Until leave(), which waits
+  // for who is telling it.
+  void listen(TokenListener& listener);
+  void leave(TokenListener& listener);
 
   // Takes over a changed ring file, wipes what has ended, flushes the counters.
   // Returns when to be called again at the latest: at a change by the clock, or
@@ -157,7 +175,8 @@ class LiveRing {
   Follower follower_;
   std::unordered_map<std::string, int> numbers_;
   std::vector<std::pair<std::string, std::string>> contexts_;  // purpose, name
-  std::atomic<bool> contexts_grew_{false};
+  std::vector<TokenListener*> listeners_;
+  std::atomic<bool> wanted_anew_{false};  // for a context or listener that came
   std::atomic<const Snapshot*> snapshot_{nullptr};
   std::atomic<std::int64_t> due_{0};
 };

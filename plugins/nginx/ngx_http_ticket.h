@@ -5,18 +5,42 @@
 
 #include <ngx_http.h>
 
+#include "ngx_http_ticket_claims.h"
 #include "ngx_ticket.h"
+
+/* What checks tokens of one pool in a worker. */
+typedef struct {
+    ngx_ticket_ring_t         *ring;
+    ngx_str_t                  tables;    /* folder; empty: beside the ring */
+    ngx_str_t                  agent;     /* socket */
+    tkt_verifier              *verifier;  /* NULL but in a worker */
+    ngx_http_ticket_claims_t  *claims;
+} ngx_http_ticket_gate_t;
 
 typedef struct {
     ngx_array_t        rings;  /* of ngx_ticket_ring_t pointers */
+    ngx_array_t        gates;  /* of ngx_http_ticket_gate_t pointers */
 } ngx_http_ticket_main_conf_t;
 
 typedef struct {
     ngx_ticket_conf_t  tickets;
 } ngx_http_ticket_srv_conf_t;
 
+#define NGX_HTTP_TICKET_TOKEN_OFF       0
+#define NGX_HTTP_TICKET_TOKEN_ON        1
+#define NGX_HTTP_TICKET_TOKEN_OPTIONAL  2
+
 typedef struct {
-    ngx_uint_t         lines;  /* a trace has at most; 0 = no trace here */
+    ngx_uint_t               lines;  /* a trace has at most; 0 = no trace here */
+
+    ngx_uint_t               token;
+    u_char                  *token_file;  /* where ticket_token was said */
+    ngx_uint_t               token_line;
+    ngx_str_t                token_origin;
+    ngx_str_t                token_tables;
+    ngx_str_t                token_agent;
+    ngx_msec_t               token_timeout;
+    ngx_http_ticket_gate_t  *gate;  /* NULL: no tokens here */
 } ngx_http_ticket_loc_conf_t;
 
 extern ngx_module_t  ngx_http_ticket_module;
@@ -40,6 +64,20 @@ ngx_int_t ngx_http_ticket_check(ngx_conf_t *cf);
 char *ngx_http_ticket_early_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf);
 ngx_int_t ngx_http_ticket_early_folders(ngx_cycle_t *cycle);
+
+/* One-time tokens: the handler of the access phase; a location's settings, and what goes
+ * wrong with them; in a worker, the verifiers; $ticket_token. */
+ngx_int_t ngx_http_ticket_token_handler(ngx_http_request_t *r);
+char *ngx_http_ticket_token_merge(ngx_conf_t *cf, ngx_http_ticket_loc_conf_t *conf,
+    ngx_http_ticket_loc_conf_t *prev);
+ngx_int_t ngx_http_ticket_token_start(ngx_cycle_t *cycle, ngx_array_t *gates);
+ngx_int_t ngx_http_ticket_token_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data);
+extern ngx_conf_enum_t  ngx_http_ticket_token_modes[];
+
+/* A variable's value. */
+ngx_int_t ngx_http_ticket_say(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    const char *text);
 
 /* Before the configuration is read. */
 ngx_int_t ngx_http_ticket_add_variables(ngx_conf_t *cf);

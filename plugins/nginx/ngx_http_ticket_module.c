@@ -7,6 +7,7 @@
 
 #include "ngx_http_ticket.h"
 
+static ngx_int_t ngx_http_ticket_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ticket_init_process(ngx_cycle_t *cycle);
 static void *ngx_http_ticket_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_ticket_create_srv_conf(ngx_conf_t *cf);
@@ -18,6 +19,9 @@ static char *ngx_http_ticket_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, vo
 static char *ngx_http_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_ticket_trace_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_ticket_mode_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_ticket_token_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_ticket_path_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 #define NGX_HTTP_TICKET_TRACE_LINES  300
 
@@ -65,12 +69,47 @@ static ngx_command_t  ngx_http_ticket_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ticket_token"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ticket_mode_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ticket_loc_conf_t, token),
+      ngx_http_ticket_token_modes },
+
+    { ngx_string("ticket_token_origin"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ticket_token_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ticket_loc_conf_t, token_origin),
+      NULL },
+
+    { ngx_string("ticket_token_agent"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ticket_path_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ticket_loc_conf_t, token_agent),
+      NULL },
+
+    { ngx_string("ticket_token_tables"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ticket_path_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ticket_loc_conf_t, token_tables),
+      NULL },
+
+    { ngx_string("ticket_token_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ticket_loc_conf_t, token_timeout),
+      NULL },
+
       ngx_null_command
 };
 
 static ngx_http_module_t  ngx_http_ticket_module_ctx = {
     ngx_http_ticket_add_variables,         /* preconfiguration */
-    ngx_http_ticket_check,                 /* postconfiguration */
+    ngx_http_ticket_init,                  /* postconfiguration */
 
     ngx_http_ticket_create_main_conf,      /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -112,7 +151,9 @@ ngx_http_ticket_create_main_conf(ngx_conf_t *cf)
 
     tmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_ticket_main_conf_t));
     if (tmcf == NULL
-        || ngx_array_init(&tmcf->rings, cf->pool, 1, sizeof(ngx_ticket_ring_t *)) != NGX_OK)
+        || ngx_array_init(&tmcf->rings, cf->pool, 1, sizeof(ngx_ticket_ring_t *)) != NGX_OK
+        || ngx_array_init(&tmcf->gates, cf->pool, 1, sizeof(ngx_http_ticket_gate_t *))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -171,6 +212,8 @@ ngx_http_ticket_create_loc_conf(ngx_conf_t *cf)
     }
 
     tlcf->lines = NGX_CONF_UNSET_UINT;
+    tlcf->token = NGX_CONF_UNSET_UINT;
+    tlcf->token_timeout = NGX_CONF_UNSET_MSEC;
 
     return tlcf;
 }
@@ -179,17 +222,15 @@ ngx_http_ticket_create_loc_conf(ngx_conf_t *cf)
 static char *
 ngx_http_ticket_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
+    ngx_http_ticket_loc_conf_t  *prev = parent;
     ngx_http_ticket_loc_conf_t  *conf = child;
-
-    (void) cf;
-    (void) parent;
 
     /* a handler is not inherited, nor is this */
     if (conf->lines == NGX_CONF_UNSET_UINT) {
         conf->lines = 0;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_ticket_token_merge(cf, conf, prev);
 }
 
 
@@ -277,6 +318,67 @@ ngx_http_ticket_trace_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* What is wrong with it shows only once all is read. */
+
+static char *
+ngx_http_ticket_mode_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ticket_loc_conf_t  *tlcf = conf;
+
+    tlcf->token_file = cf->conf_file->file.name.data;
+    tlcf->token_line = cf->conf_file->line;
+
+    return ngx_conf_set_enum_slot(cf, cmd, conf);
+}
+
+
+static char *
+ngx_http_ticket_token_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_ticket_set_name(cf, (ngx_str_t *) ((char *) conf + cmd->offset), 255);
+}
+
+
+static char *
+ngx_http_ticket_path_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char       *wrong;
+    ngx_str_t  *field;
+
+    field = (ngx_str_t *) ((char *) conf + cmd->offset);
+    wrong = ngx_ticket_set_name(cf, field, NGX_MAX_PATH);
+
+    if (wrong != NGX_CONF_OK) {
+        return wrong;
+    }
+
+    return ngx_conf_full_name(cf->cycle, field, 1) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_ticket_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt          *handler;
+    ngx_http_core_main_conf_t    *cmcf;
+    ngx_http_ticket_main_conf_t  *tmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    tmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ticket_module);
+
+    if (tmcf->gates.nelts != 0) {
+        handler = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+        if (handler == NULL) {
+            return NGX_ERROR;
+        }
+
+        *handler = ngx_http_ticket_token_handler;
+    }
+
+    return ngx_http_ticket_check(cf);
+}
+
+
 /* ---- a worker ----------------------------------------------------------------- */
 
 static ngx_int_t
@@ -296,7 +398,9 @@ ngx_http_ticket_init_process(ngx_cycle_t *cycle)
     tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ticket_module);
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
 
-    if (ngx_ticket_start(cycle, &tmcf->rings) != NGX_OK) {
+    if (ngx_ticket_start(cycle, &tmcf->rings) != NGX_OK
+        || ngx_http_ticket_token_start(cycle, &tmcf->gates) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

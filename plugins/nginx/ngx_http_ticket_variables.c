@@ -1,6 +1,7 @@
 /*
  * The variables $ticket_status, $ticket_pool, $ticket_epoch, $ticket_minter, $ticket_age
  * and $ticket_early_data: what became of the ticket of the request's connection.
+ * ($ticket_token is of ngx_http_ticket_token.c.)
  */
 
 #include <ngx_http.h>
@@ -15,8 +16,6 @@ static ngx_int_t ngx_http_ticket_early_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ticket_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_ticket_say(ngx_http_request_t *r, ngx_http_variable_value_t *v,
-    const char *text);
 
 static ngx_http_variable_t  ngx_http_ticket_variables[] = {
 
@@ -26,6 +25,8 @@ static ngx_http_variable_t  ngx_http_ticket_variables[] = {
     { ngx_string("ticket_epoch"), NULL, ngx_http_ticket_number_variable, 'e', 0, 0 },
     { ngx_string("ticket_minter"), NULL, ngx_http_ticket_number_variable, 'm', 0, 0 },
     { ngx_string("ticket_age"), NULL, ngx_http_ticket_number_variable, 'a', 0, 0 },
+    { ngx_string("ticket_token"), NULL, ngx_http_ticket_token_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -167,7 +168,7 @@ ngx_http_ticket_number_variable(ngx_http_request_t *r, ngx_http_variable_value_t
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_ticket_say(ngx_http_request_t *r, ngx_http_variable_value_t *v, const char *text)
 {
     v->len = ngx_strlen(text);

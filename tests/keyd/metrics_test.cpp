@@ -147,8 +147,12 @@ TEST_SUITE("metrics") {
     for (std::size_t i = 0; i < redeem::outcome_count; ++i) {
       documented(to_text(static_cast<redeem::Outcome>(i)));
     }
-    for (auto i = static_cast<unsigned>(ring::Counter::unknown_key); i < ring::counter_count; ++i) {
+    for (auto i = static_cast<unsigned>(ring::Counter::unknown_key);
+         i <= static_cast<unsigned>(ring::Counter::name); ++i) {
       documented(to_text(static_cast<ring::Counter>(i)));
+    }
+    for (unsigned i = 0; ring::token_counter(i) != ring::Counter::count_; ++i) {
+      documented(to_text(ring::token_counter(i)) + std::string("token_").size());
     }
   }
 

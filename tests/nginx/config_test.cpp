@@ -56,6 +56,17 @@ TEST_SUITE("nginx: configuration") {
          "\"ticket_trace\" directive has a wrong number: lines=1 to lines=86400, one a second in "},
         {"location / { ticket_trace on; ticket_trace off; }",
          "\"ticket_trace\" directive is duplicate in "},
+        {"ticket_token maybe;", "invalid value \"maybe\" in "},
+        {"ticket_token on;", " needs the server's \"ticket_ring\""},
+        {"ticket_ring a; location / { ticket_token on; }", " needs \"ticket_token_origin\""},
+        {"ticket_ring a; ticket_token_origin a.test; ticket_token on; ticket_token_timeout 0;",
+         " needs a \"ticket_token_timeout\" longer than 0"},
+        {"ticket_ring a; ticket_token_origin a.test; ticket_token on; ticket_token_agent /" +
+             std::string(110, 's') + ";",
+         "is too long: give a \"ticket_token_agent\" of at most 107 bytes"},
+        {"ticket_token_origin \"\";", "\"ticket_token_origin\" needs 1 to 255 bytes in "},
+        {"ticket_token_origin a; ticket_token_origin b;",
+         "\"ticket_token_origin\" directive is duplicate in "},
         {"location / { ticket_ring a; }", "\"ticket_ring\" directive is not allowed here in "},
         {"ticket_binding name;", "\"ticket_binding\" directive is not allowed here in "},
     };

@@ -71,6 +71,15 @@ typedef enum {
     TKT_NAME = 8,        /* made for another server name */
     TKT_NO_KEY = 9,      /* no key may seal now: no ticket is sent */
 
+    /* Of one-time tokens alone, beside TKT_MALFORMED, TKT_UNKNOWN_KEY, TKT_EXPIRED and
+       TKT_FORGED: the client is asked for another token. */
+    TKT_MISSING = 10,  /* none was presented */
+    TKT_AUDIENCE = 11, /* for another origin, pool or type of token */
+    TKT_EARLY = 12,    /* its epoch has yet to begin */
+    TKT_REPLAY = 13,   /* spent before */
+    TKT_UNKNOWN = 14,  /* cannot be told now, which is not the client's fault: 503 */
+    TKT_CLAIM = 15,    /* not decided: the pool's record is to be asked */
+
     /* Failures: the caller or the machine is at fault. */
     TKT_BUFFER_TOO_SMALL = -1,
     TKT_BAD_ARGUMENT = -2,
@@ -334,6 +343,115 @@ typedef struct {
  * Otherwise as tkt_seal. */
 TKT_API tkt_status tkt_open(tkt_context *context, void *payload, size_t *payload_size,
                             const void *ticket, size_t ticket_size, tkt_opened *opened);
+
+/* ---- one-time tokens -----------------------------------------------------------
+ *
+ * A client that the pool's issuer trusts gets tokens that nobody can link to it, and
+ * spends one a request (Privacy Pass, RFC 9577). A verifier lets each pass once, in all
+ * processes and on all hosts of the pool; docs/tokens.md tells how. It takes the pool's
+ * keys from a ring, and is tended with it. keyd's agent must run on the host.
+ *
+ *     tkt_verifier *verifier;
+ *     tkt_verifier_options options = {.size = sizeof options};
+ *     if (tkt_verifier_open(&verifier, ring, &options) != TKT_OK) exit(1);
+ *
+ *     // for each request: the value of its Authorization header, if it has one
+ *     tkt_status status = tkt_verifier_redeem(verifier, value, strlen(value), "a.test");
+ *     if (status == TKT_OK) serve();
+ *     else if (status > 0 && status != TKT_UNKNOWN &&
+ *              tkt_verifier_challenge(verifier, "a.test", text, &size) == TKT_OK)
+ *         answer(401, "WWW-Authenticate", text);     // the same, whatever the reason
+ *     else answer(503, "Retry-After", "1");
+ *
+ * tkt_verifier_redeem waits for the agent where the pool's hosts share a record. A server
+ * with an event loop does not wait:
+ *
+ *     unsigned char claim[TKT_CLAIM_SIZE];
+ *     status = tkt_verifier_check(verifier, value, size, "a.test", claim);
+ *     if (status == TKT_CLAIM) ...  // write claim to the agent's socket, go on with others;
+ *                                   // TKT_CLAIM_ANSWER_SIZE bytes come, any time, any order
+ *     status = tkt_verifier_settle(verifier, claim, answer);
+ *
+ * Threads: any function from any. Fork: open a verifier in each child. */
+
+typedef struct tkt_verifier tkt_verifier;
+
+typedef struct {
+    size_t size;             /* sizeof(tkt_verifier_options) */
+    const char *tables_path; /* the folder of the host's tables; NULL: the ring's path with
+                                .ring replaced by .spent */
+    const char *claims_path; /* the agent's socket; NULL: .claims in place of .ring */
+    uint32_t timeout;        /* milliseconds that tkt_verifier_redeem waits; 0: 100 */
+} tkt_verifier_options;
+
+/* tkt_verifier_open makes a verifier of a ring, which must outlive it.
+ *
+ * A pool without tokens, a table that is missing or an agent that does not answer is no
+ * error: no token passes (TKT_UNKNOWN), the ring's log says why, and what was missing is
+ * taken up within a second of its appearing. TKT_BAD_ARGUMENT without a ring; otherwise as
+ * tkt_ring_open. */
+TKT_API tkt_status tkt_verifier_open(tkt_verifier **out, tkt_ring *ring,
+                                     const tkt_verifier_options *options);
+
+/* tkt_verifier_free forgets the pool's keys. What it recorded stays recorded. */
+TKT_API void tkt_verifier_free(tkt_verifier *verifier);
+
+/* What goes to the agent's socket, a stream, and what comes back. The first 4 bytes of both
+ * are the same and tell the answers of a connection apart: put there what you like. */
+#define TKT_CLAIM_SIZE 68
+#define TKT_CLAIM_ANSWER_SIZE 5
+
+/* tkt_verifier_check looks at a token, and never waits.
+ *
+ *   authorization, size  the value of the request's Authorization header; NULL or empty when
+ *                        it has none. Anything at all, of any size.
+ *   origin               who is asked, as the pool's `origins` name it. Yours to say: never
+ *                        what the client calls you.
+ *   claim                written for TKT_CLAIM alone
+ *
+ * TKT_OK: it is spent now, and passes. TKT_CLAIM: genuine, and not known to be spent; ask
+ * the agent, then call tkt_verifier_settle. TKT_UNKNOWN: 503. Any other rejection, which is
+ * for the log and the counters, not for the client: 401. A replay that this host knows of
+ * costs a microsecond, a genuine token some 25. */
+TKT_API tkt_status tkt_verifier_check(tkt_verifier *verifier, const char *authorization,
+                                      size_t size, const char *origin,
+                                      unsigned char claim[TKT_CLAIM_SIZE]);
+
+/* tkt_verifier_settle decides a claim by the agent's answer: TKT_OK, TKT_REPLAY or
+ * TKT_UNKNOWN. `answer` is NULL when none came in time. TKT_BAD_ARGUMENT for the answer to
+ * another claim. Call it once for each claim. */
+TKT_API tkt_status tkt_verifier_settle(tkt_verifier *verifier,
+                                       const unsigned char claim[TKT_CLAIM_SIZE],
+                                       const unsigned char answer[TKT_CLAIM_ANSWER_SIZE]);
+
+/* tkt_verifier_redeem is the two together: asks the agent where it must, over connections
+ * that it keeps, and waits at most `timeout` for it. */
+TKT_API tkt_status tkt_verifier_redeem(tkt_verifier *verifier, const char *authorization,
+                                       size_t size, const char *origin);
+
+/* tkt_verifier_challenge writes the value of a WWW-Authenticate header that asks for a token
+ * of this origin.
+ *
+ *   value, *size  where it goes, and the room there; on return its length. A NUL follows,
+ *                 for which there must be room too.
+ *
+ * TKT_OK; TKT_BUFFER_TOO_SMALL changes nothing but *size, to the room that is needed;
+ * TKT_UNKNOWN, with *size 0, when there is nothing to ask for: the pool has no tokens that
+ * are issued now, or none of this origin. Answer 503 then. */
+TKT_API tkt_status tkt_verifier_challenge(tkt_verifier *verifier, const char *origin, char *value,
+                                          size_t *size);
+
+/* What became of the tokens that this verifier decided on. What all processes of the host
+ * did stands in the ring's counters file. */
+typedef struct {
+    size_t size; /* sizeof(tkt_verifier_counters), set by the caller */
+    uint64_t ok, missing, malformed, wrong_audience, early, expired, unknown_key, invalid, replay,
+        unknown;
+} tkt_verifier_counters;
+
+/* tkt_verifier_counters_read takes no lock. */
+TKT_API tkt_status tkt_verifier_counters_read(const tkt_verifier *verifier,
+                                              tkt_verifier_counters *counters);
 
 #ifdef __cplusplus
 }

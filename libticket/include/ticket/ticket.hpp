@@ -182,4 +182,67 @@ class Context {
   tkt_context* context_ = nullptr;  // the ring's
 };
 
+// Lets one-time tokens pass, each once; see tkt_verifier_open. The ring must outlive it.
+//
+//     ticket::Verifier door(ring);
+//     const tkt_status status = door.redeem(request["authorization"], "a.test");
+//     if (status == TKT_OK) return serve(request);
+//     if (status == TKT_UNKNOWN || door.challenge("a.test").empty()) return unavailable();
+//     return unauthorized(door.challenge("a.test"));  // whatever the reason
+struct VerifierOptions {
+  std::string tables = {};    // folder; empty: beside the ring
+  std::string claims = {};    // the agent's socket; empty: beside the ring
+  std::uint32_t timeout = 0;  // milliseconds; 0: 100
+};
+
+class Verifier {
+ public:
+  explicit Verifier(const Ring& ring, const VerifierOptions& options = {}) {
+    tkt_verifier_options c{};
+    c.size = sizeof c;
+    c.tables_path = options.tables.empty() ? nullptr : options.tables.c_str();
+    c.claims_path = options.claims.empty() ? nullptr : options.claims.c_str();
+    c.timeout = options.timeout;
+    tkt_verifier* handle = nullptr;
+    check(tkt_verifier_open(&handle, ring.handle(), &c), "cannot verify tokens");
+    handle_.reset(handle);
+  }
+
+  tkt_verifier* handle() const noexcept { return handle_.get(); }
+
+  // TKT_OK or a rejection. May wait for the agent.
+  tkt_status redeem(std::string_view authorization, const std::string& origin) const {
+    return check(
+        tkt_verifier_redeem(handle(), authorization.data(), authorization.size(), origin.c_str()),
+        "cannot redeem");
+  }
+
+  // The value of WWW-Authenticate; empty when there is nothing to ask for.
+  std::string challenge(const std::string& origin) const {
+    for (std::string value;;) {
+      std::size_t size = value.empty() ? 0 : value.size() + 1;
+      const auto status = tkt_verifier_challenge(handle(), origin.c_str(),
+                                                 size == 0 ? nullptr : value.data(), &size);
+      if (status != TKT_BUFFER_TOO_SMALL) {
+        value.resize(check(status, "cannot ask for a token") == TKT_OK ? size : 0);
+        return value;
+      }
+      value.resize(size - 1);  // its NUL is there besides
+    }
+  }
+
+  tkt_verifier_counters counters() const {
+    tkt_verifier_counters counters{};
+    counters.size = sizeof counters;
+    check(tkt_verifier_counters_read(handle(), &counters), "cannot read the counters");
+    return counters;
+  }
+
+ private:
+  struct Free {
+    void operator()(tkt_verifier* verifier) const noexcept { tkt_verifier_free(verifier); }
+  };
+  std::unique_ptr<tkt_verifier, Free> handle_;
+};
+
 }  // namespace ticket
