@@ -3,6 +3,9 @@
 
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <functional>
+#include <iterator>
 #include <ticket/client.hpp>
 
 namespace {
@@ -11,9 +14,19 @@ constexpr char usage[] =
     "usage: poolget-curl [--manifest FILE] [--cache FILE] [--ca FILE] [--resolve NAME:PORT:ADDRESS]"
     "... URL...\n"
     "GETs URLs with libcurl; a session of one server resumes on every other of its pool.\n"
+    "With --ca the cache is FILE.ca-NUMBER, another one for each content of the CA file.\n"
     "example: poolget-curl --manifest pools.json https://a.example https://b.example\n";
 
 std::size_t drop(char*, std::size_t size, std::size_t count, void*) { return size * count; }
+
+// A server that resumes shows no certificate, and all handles of a client share its sessions:
+// so runs that trust other CAs keep theirs in other files.
+std::string cache_of(const std::string& cache, const char* ca) {
+  if (cache.empty() || ca == nullptr) return cache;
+  std::ifstream file(ca, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return cache + ".ca-" + std::to_string(std::hash<std::string>{}(text));
+}
 
 // Milliseconds from the end of TCP's handshake to that of TLS.
 double handshake(CURL* curl) {
@@ -44,6 +57,8 @@ int main(int argc, char** argv) {
   }
   if (at < argc && std::strcmp(argv[at], "--help") == 0) return std::fputs(usage, stdout) < 0;
   if (at >= argc || argv[at][0] == '-') return std::fputs(usage, stderr), 2;
+
+  options.cache = cache_of(options.cache, ca);
 
   curl_global_init(CURL_GLOBAL_DEFAULT);
   int failed = 0;

@@ -52,8 +52,9 @@ class Fleet {
                             server("b") + "\"]}]}");
   }
   // The URLs one after the other; what is printed.
-  support::Outcome get(const char* by, Words arguments, const Words& names) const {
-    Words command{program(by), "--ca", ca()};
+  support::Outcome get(const char* by, Words arguments, const Words& names,
+                       const std::string& trusted = "") const {
+    Words command{program(by), "--ca", trusted.empty() ? ca() : trusted};
     for (const auto& name : {"a", "b"}) {
       command.push_back("--resolve");
       command.push_back(server(name) + ":127.0.0.1");
@@ -132,6 +133,26 @@ TEST_SUITE("client: programs") {
       };
       CHECK(keep() == Words{"full", "other"});
       CHECK(keep() == Words{"other", "other"});
+    }
+  }
+
+  TEST_CASE("one cache and two --ca: what one vouched for is not resumed under the other") {
+    const Fleet fleet, other;  // each with a CA of its own
+    for (const auto* by : {"poolget", "poolget-curl"}) {
+      CAPTURE(by);
+      const Words cache{"--cache", fleet.at(by)};
+      const auto get = [&](const Fleet& trusted) {
+        return fleet.get(by, cache, {"a"}, trusted.ca());
+      };
+      CHECK(kinds(get(fleet).output) == Words{"full"});
+      CHECK(kinds(get(fleet).output) == Words{"own"});
+
+      const auto refused = get(other);
+
+      CAPTURE(refused.output);
+      CHECK(refused.code == 1);
+      CHECK(kinds(refused.output).empty());
+      CHECK(kinds(get(fleet).output) == Words{"own"});  // which it still has
     }
   }
 

@@ -6,6 +6,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "support/joined.hpp"
+
 namespace world {
 
 namespace {
@@ -43,37 +45,6 @@ int take_protocol(SSL*, const unsigned char** out, unsigned char* out_size, cons
 }
 
 int any_certificate(int, X509_STORE_CTX*) { return 1; }
-
-bool advance(SSL* ssl) {
-  const int result = SSL_do_handshake(ssl);
-  return result == 1 || SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ;
-}
-
-bool shake_hands(SSL* client, SSL* server, int dies) {
-  for (int round = 0; round < 10; ++round) {
-    if (!advance(client)) return false;
-    if (dies != 0 && round + 1 >= dies) return false;
-    if (!advance(server)) {
-      advance(client);  // hears the alert
-      return false;
-    }
-    if (SSL_is_init_finished(client) && SSL_is_init_finished(server)) return true;
-  }
-  return false;
-}
-
-void join(SSL* client, SSL* server) {
-  BIO* to_server = BIO_new(BIO_s_mem());
-  BIO* to_client = BIO_new(BIO_s_mem());
-  BIO_set_mem_eof_return(to_server, -1);
-  BIO_set_mem_eof_return(to_client, -1);
-  BIO_up_ref(to_server);
-  BIO_up_ref(to_client);
-  SSL_set_bio(client, to_client, to_server);
-  SSL_set_bio(server, to_server, to_client);
-  SSL_set_connect_state(client);
-  SSL_set_accept_state(server);
-}
 
 void note_offer(SSL* ssl, Visit& visit) {
   const SSL_SESSION* session = SSL_get_session(ssl);
@@ -195,7 +166,7 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
             const VisitOptions& options) {
   Visit visit;
   const SslPtr ours(SSL_new(ctx)), theirs(SSL_new(at));
-  join(ours.get(), theirs.get());
+  support::join(ours.get(), theirs.get());
   if (options.checks_host) SSL_set1_host(ours.get(), host.c_str());
   if (options.set_up) options.set_up(ours.get());
   if (options.alpn != nullptr) {
@@ -207,7 +178,7 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
     visit.why = "not prepared";
   }
   note_offer(ours.get(), visit);
-  visit.completed = shake_hands(ours.get(), theirs.get(), options.server_dies);
+  visit.completed = support::shake_hands(ours.get(), theirs.get(), options.server_dies);
   if (visit.completed && options.read_tickets) {
     unsigned char byte;
     SSL_read(ours.get(), &byte, 1);
@@ -226,8 +197,8 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
 
 bool connect(SSL* ssl, SSL_CTX* at) {
   const SslPtr theirs(SSL_new(at));
-  join(ssl, theirs.get());
-  const bool completed = shake_hands(ssl, theirs.get(), 0);
+  support::join(ssl, theirs.get());
+  const bool completed = support::shake_hands(ssl, theirs.get());
   unsigned char byte;
   if (completed) SSL_read(ssl, &byte, 1);
   ERR_clear_error();

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "pool.hpp"
+#include "support/joined.hpp"
 
 namespace pool {
 
@@ -128,19 +129,6 @@ ContextPtr client_context(const Client& client) {
   return context;
 }
 
-bool advance(SSL* ssl) {
-  const int result = SSL_do_handshake(ssl);
-  return result == 1 || SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ;
-}
-
-bool shake_hands(SSL* client, SSL* server) {
-  for (int round = 0; round < 10; ++round) {
-    if (!advance(client) || !advance(server)) return false;
-    if (SSL_is_init_finished(client) && SSL_is_init_finished(server)) return true;
-  }
-  return false;
-}
-
 // TLS 1.3 tickets and late alerts come after the handshake.
 bool read_rest(SSL* client) {
   unsigned char byte;
@@ -152,19 +140,6 @@ SslPtr make_ssl(SSL_CTX* context, Record& record) {
   SslPtr ssl(SSL_new(context));
   SSL_set_app_data(ssl.get(), &record);
   return ssl;
-}
-
-void join(SSL* client, SSL* server) {
-  BIO* to_server = BIO_new(BIO_s_mem());
-  BIO* to_client = BIO_new(BIO_s_mem());
-  BIO_set_mem_eof_return(to_server, -1);
-  BIO_set_mem_eof_return(to_client, -1);
-  BIO_up_ref(to_server);
-  BIO_up_ref(to_client);
-  SSL_set_bio(client, to_client, to_server);
-  SSL_set_bio(server, to_server, to_client);
-  SSL_set_connect_state(client);
-  SSL_set_accept_state(server);
 }
 
 bool same_ticket(const SSL_SESSION* a, const SSL_SESSION* b) {
@@ -236,10 +211,10 @@ Outcome connect(SSL_CTX* server_side, const Client& client) {
     SSL_set_session_ticket_ext(from.get(), const_cast<unsigned char*>(client.raw_ticket.data()),
                                static_cast<int>(client.raw_ticket.size()));
   }
-  join(from.get(), to.get());
+  support::join(from.get(), to.get());
 
   Outcome outcome;
-  outcome.completed = shake_hands(from.get(), to.get()) && read_rest(from.get());
+  outcome.completed = support::shake_hands(from.get(), to.get()) && read_rest(from.get());
   outcome.resumed = outcome.completed && SSL_session_reused(to.get()) == 1;
   outcome.disagreed =
       outcome.completed && SSL_session_reused(to.get()) != SSL_session_reused(from.get());

@@ -26,6 +26,7 @@ figures = {
     "lookup_ns": (5, "ns", "a key found by name while nothing changes"),
     "lookup_two_readers_ratio": (1.3, "x", "the same by two threads, against one"),
     "client_lookup_ns": (300, "ns", "pool and session for a host, 100,000 sessions, 8 threads"),
+    "client_lookup_lately_ns": (None, "ns", "the same for 2,560 of the hosts, visited lately"),
     "client_pool_cpu_ratio_p256": (None, "x", "client and servers, 12 names: pool client / plain"),
     "client_pool_cpu_ratio_rsa2048": (None, "x", "the same with RSA certificates"),
     "client_pool_cpu_ratio_tls12": (None, "x", "the same in TLS 1.2, 12 servers of one name"),
