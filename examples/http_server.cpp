@@ -130,13 +130,22 @@ const char* phrase(int status) {
   }
 }
 
+// Also while the client's Finished has not come: to a request that was sent early.
+bool write_all(SSL* ssl, const std::string& text) {
+  std::size_t written = 0;
+  if (SSL_is_init_finished(ssl) == 0) {
+    return SSL_write_early_data(ssl, text.data(), text.size(), &written) == 1;
+  }
+  return SSL_write_ex(ssl, text.data(), text.size(), &written) == 1;
+}
+
 bool send_response(SSL* ssl, const Response& response, bool keep_alive) {
   const std::string text = "HTTP/1.1 " + std::to_string(response.status) + ' ' +
                            phrase(response.status) + "\r\nContent-Type: " + response.type +
                            "\r\nContent-Length: " + std::to_string(response.body.size()) +
                            "\r\nConnection: " + (keep_alive ? "keep-alive" : "close") + "\r\n\r\n" +
                            response.body;
-  return SSL_write(ssl, text.data(), static_cast<int>(text.size())) > 0;
+  return write_all(ssl, text);
 }
 
 }  // namespace
@@ -209,27 +218,50 @@ void HttpServer::end(int socket) {
 
 void HttpServer::serve(int socket) {
   const std::unique_ptr<SSL, FreeSsl> ssl(SSL_new(tls_));
-  if (!ssl || SSL_set_fd(ssl.get(), socket) != 1 || SSL_accept(ssl.get()) != 1) {
+  std::string buffer;
+  bool goes_on = true;
+  if (!ssl || SSL_set_fd(ssl.get(), socket) != 1 || !serve_early(ssl.get(), buffer, goes_on) ||
+      SSL_accept(ssl.get()) != 1) {
     ERR_clear_error();
     return;
   }
-  std::string buffer;
-  while (serve_one(ssl.get(), buffer)) {
+  while (goes_on && serve_one(ssl.get(), buffer)) {
   }
   SSL_shutdown(ssl.get());
   ERR_clear_error();
 }
 
+// Answers what came as early data, if any is taken, before the client's Finished. False
+// when the handshake has failed.
+bool HttpServer::serve_early(SSL* ssl, std::string& buffer, bool& goes_on) {
+  if (SSL_get_max_early_data(ssl) == 0) return true;
+  char bytes[4096];
+  std::size_t size = 0;
+  for (;;) {
+    const int result = SSL_read_early_data(ssl, bytes, sizeof bytes, &size);
+    if (result == SSL_READ_EARLY_DATA_ERROR) return false;
+    if (result == SSL_READ_EARLY_DATA_FINISH) return true;
+    buffer.append(bytes, size);
+    if (buffer.size() > longest_request) return false;
+    while (goes_on && end_of_head(buffer) != std::string::npos) goes_on = answer_one(ssl, buffer);
+  }
+}
+
 // False when the connection is over.
 bool HttpServer::serve_one(SSL* ssl, std::string& buffer) {
-  std::size_t end;
-  while ((end = end_of_head(buffer)) == std::string::npos) {
+  while (end_of_head(buffer) == std::string::npos) {
     char bytes[4096];
     const int size = SSL_read(ssl, bytes, sizeof bytes);
     if (size <= 0) return false;
     buffer.append(bytes, static_cast<std::size_t>(size));
     if (buffer.size() > longest_request) return false;
   }
+  return answer_one(ssl, buffer);
+}
+
+// The request that the buffer begins with.
+bool HttpServer::answer_one(SSL* ssl, std::string& buffer) {
+  const auto end = end_of_head(buffer);
   const auto request = parse_request(std::string_view(buffer).substr(0, end));
   buffer.erase(0, end);
   if (!request) return send_response(ssl, {400, "text/plain", "bad request\n"}, false), false;

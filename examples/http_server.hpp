@@ -37,7 +37,9 @@ class HttpServer {
   void begin(int socket);
   void end(int socket);
   void serve(int socket);
+  bool serve_early(SSL* ssl, std::string& buffer, bool& goes_on);
   bool serve_one(SSL* ssl, std::string& buffer);
+  bool answer_one(SSL* ssl, std::string& buffer);
 
   SSL_CTX* tls_;
   Handler handler_;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <ticket/openssl.h>
 
+#include <atomic>
 #include <cxxopts.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -24,7 +25,7 @@ using namespace example;
 // ---- libticket: all there is to it ----------------------------------------
 
 void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session_id_context,
-                    tkt_openssl_binding binding) {
+                    tkt_openssl_binding binding, tkt_openssl_early_data early_data) {
   std::vector<tkt_openssl_name> names;  // which context a server name belongs to
   for (const Host& host : hosts.all()) names.push_back({host.name.c_str(), host.context.c_str()});
 
@@ -35,6 +36,7 @@ void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session
     options.names = names.data();
     options.names_count = names.size();
     options.binding = binding;
+    options.early_data = early_data;
     if (!session_id_context.empty()) options.session_id_context = session_id_context.c_str();
     ticket::check(tkt_openssl_attach(host.tls.get(), ring.handle(), &options), "no tickets");
   }
@@ -46,6 +48,17 @@ void log(tkt_log_level level, std::string_view text) {
   static constexpr const char* names[] = {"error", "warning", "info", "debug"};
   std::clog << names[level] << ": " << text << '\n';
 }
+
+const char* to_text(tkt_openssl_early early) {
+  static constexpr const char* names[] = {"none", "accepted", "replay", "foreign", "full"};
+  return names[early];
+}
+
+// What was answered, and of that before the client had finished its handshake: what a
+// replay would repeat.
+struct Requests {
+  std::atomic<std::uint64_t> all{0}, early{0};
+};
 
 std::string describe_connection(const SSL* ssl) {
   tkt_openssl_info info{};
@@ -60,6 +73,7 @@ std::string describe_connection(const SSL* ssl) {
   line("protocol", SSL_get_version(ssl));
   line("resumed", info.resumed != 0 ? "yes" : "no");
   line("reason", info.offered != 0 ? tkt_status_text(info.reason) : "no ticket");
+  line("early data", to_text(info.early_data));
   line("epoch", std::to_string(info.epoch));
   line("minter", std::to_string(info.minter));
   line("context", info.context);
@@ -71,10 +85,12 @@ const char* to_text(tkt_ring_state state) {
   return names[state];
 }
 
-std::string describe_ring(const ticket::Ring& ring) {
+std::string describe_ring(const ticket::Ring& ring, const Requests& requests) {
   const tkt_ring_info info = ring.info();
   const tkt_counters counters = ring.counters();
   const nlohmann::ordered_json status = {{"version", tkt_version()},
+                                         {"requests", requests.all.load()},
+                                         {"early_requests", requests.early.load()},
                                          {"ring",
                                           {{"state", to_text(info.state)},
                                            {"why", info.why},
@@ -102,9 +118,12 @@ std::string describe_ring(const ticket::Ring& ring) {
   return status.dump(2) + '\n';
 }
 
-Response answer(const std::string& path, const SSL* ssl, const ticket::Ring& ring) {
+Response answer(const std::string& path, const SSL* ssl, const ticket::Ring& ring,
+                Requests& requests) {
+  ++requests.all;
+  if (SSL_is_init_finished(ssl) == 0) ++requests.early;
   if (path == "/") return {200, "text/plain", describe_connection(ssl)};
-  if (path == "/status") return {200, "application/json", describe_ring(ring)};
+  if (path == "/status") return {200, "application/json", describe_ring(ring, requests)};
   return {404, "text/plain", "there is / and /status\n"};
 }
 
@@ -129,6 +148,9 @@ cxxopts::Options command_line() {
       "what a ticket is good for: the name it was made for, in TLS 1.3 each name of its context, "
       "or any of them in TLS 1.2 too: name, context or any",
       cxxopts::value<std::string>()->default_value("name"));
+  add("early-data",
+      "off, or once: a request in the client's first flight is answered, once in the pool",
+      cxxopts::value<std::string>()->default_value("off"));
   add("help", "this text");
   return options;
 }
@@ -155,6 +177,12 @@ tkt_openssl_binding parse_binding(const std::string& text) {
   throw std::invalid_argument("--binding: " + text + " (allowed: name, context, any)");
 }
 
+tkt_openssl_early_data parse_early_data(const std::string& text) {
+  if (text == "off") return TKT_EARLY_DATA_OFF;
+  if (text == "once") return TKT_EARLY_DATA_ONCE;
+  throw std::invalid_argument("--early-data: " + text + " (allowed: off, once)");
+}
+
 // The signals that end us are waited for, not handled.
 sigset_t block_signals() {
   signal(SIGPIPE, SIG_IGN);
@@ -171,12 +199,14 @@ int serve(const cxxopts::ParseResult& arguments) {
   ticket::Ring ring({.path = arguments["ring"].as<std::string>(), .log = log});
   Hosts hosts(values_of(arguments, "host"));
   attach_tickets(hosts, ring, arguments["session-id-context"].as<std::string>(),
-                 parse_binding(arguments["binding"].as<std::string>()));
+                 parse_binding(arguments["binding"].as<std::string>()),
+                 parse_early_data(arguments["early-data"].as<std::string>()));
   hosts.select_by(parse_select(arguments["select"].as<std::string>()));
 
+  Requests requests;
   HttpServer server(
       hosts.port(), arguments["listen"].as<std::string>(),
-      [&ring](const std::string& path, const SSL* ssl) { return answer(path, ssl, ring); });
+      [&](const std::string& path, const SSL* ssl) { return answer(path, ssl, ring, requests); });
   if (arguments.count("port-file") != 0) {
     server.write_port(arguments["port-file"].as<std::string>());
   }
