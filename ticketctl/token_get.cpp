@@ -177,8 +177,10 @@ token::TokenKey key_for(const Wanted& wanted, const token::Directory& directory,
       directory.keys, [&](const auto& key) { return key.bytes == wanted.token_key; });
   auto key = token::parse_token_key(choice.wanted, wanted.token_key);
   if (published && key) return *std::move(key);
-  throw CommandError(exit_no, "the key that the challenge comes with is none that " + place.name +
-                                  " publishes: it could be there to recognise you");
+  throw CommandError(exit_no,
+                     "the key that the challenge comes with is none that " + place.name +
+                         " publishes: its keys changed this moment, or it is there to recognise "
+                         "you");
 }
 
 std::size_t count_of(const std::string& text) {

@@ -27,6 +27,7 @@ def extras():
         ("check: a program builds on the installed library", installation),
         ("check: the demo", demo),
         ("check: the client's demo", lambda: demo("--client")),
+        ("check: the tokens' demo", lambda: demo("--tokens")),
         ("check: a short soak", soak),
     ]
 
