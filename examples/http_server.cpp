@@ -72,11 +72,6 @@ unsigned short port_of(int listener) {
   return static_cast<unsigned short>(std::stoi(port));
 }
 
-struct Request {
-  std::string method, path;
-  bool keep_alive = false;
-};
-
 std::string_view take_line(std::string_view& head) {
   const auto end = std::min(head.find('\n'), head.size());
   std::string_view line = head.substr(0, end);
@@ -85,13 +80,20 @@ std::string_view take_line(std::string_view& head) {
   return line;
 }
 
+bool same_word(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// The value of a header line of that name.
+std::optional<std::string_view> header_value(std::string_view line, std::string_view name) {
+  if (line.size() <= name.size() || line[name.size()] != ':') return std::nullopt;
+  if (!same_word(line.substr(0, name.size()), name)) return std::nullopt;
+  return line.substr(std::min(line.find_first_not_of(' ', name.size() + 1), line.size()));
+}
+
 bool is_header(std::string_view line, std::string_view name, std::string_view value) {
-  if (line.size() < name.size() + value.size() + 1 || line[name.size()] != ':') return false;
-  const auto trimmed =
-      line.substr(std::min(line.find_first_not_of(' ', name.size() + 1), line.size()));
-  return strncasecmp(line.data(), name.data(), name.size()) == 0 &&
-         trimmed.size() == value.size() &&
-         strncasecmp(trimmed.data(), value.data(), value.size()) == 0;
+  const auto found = header_value(line, name);
+  return found && same_word(*found, value);
 }
 
 std::optional<Request> parse_request(std::string_view head) {
@@ -100,11 +102,16 @@ std::optional<Request> parse_request(std::string_view head) {
   if (first == std::string_view::npos || first == last) return std::nullopt;
   Request request{std::string(line.substr(0, first)),
                   std::string(line.substr(first + 1, last - first - 1)),
+                  {},
                   line.substr(last + 1) == "HTTP/1.1"};
   while (!head.empty()) {
     const std::string_view header = take_line(head);
     if (is_header(header, "connection", "close")) request.keep_alive = false;
     if (is_header(header, "connection", "keep-alive")) request.keep_alive = true;
+    if (const auto value = header_value(header, "authorization")) {
+      if (!request.authorization.empty()) return std::nullopt;  // which of them?
+      request.authorization = *value;
+    }
   }
   return request;
 }
@@ -123,8 +130,12 @@ const char* phrase(int status) {
       return "OK";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 404:
       return "Not Found";
+    case 503:
+      return "Service Unavailable";
     default:
       return "Method Not Allowed";
   }
@@ -140,11 +151,12 @@ bool write_all(SSL* ssl, const std::string& text) {
 }
 
 bool send_response(SSL* ssl, const Response& response, bool keep_alive) {
-  const std::string text = "HTTP/1.1 " + std::to_string(response.status) + ' ' +
-                           phrase(response.status) + "\r\nContent-Type: " + response.type +
-                           "\r\nContent-Length: " + std::to_string(response.body.size()) +
-                           "\r\nConnection: " + (keep_alive ? "keep-alive" : "close") + "\r\n\r\n" +
-                           response.body;
+  const std::string text =
+      "HTTP/1.1 " + std::to_string(response.status) + ' ' + phrase(response.status) +
+      "\r\nContent-Type: " + response.type +
+      "\r\nContent-Length: " + std::to_string(response.body.size()) +
+      (response.authenticate.empty() ? "" : "\r\nWWW-Authenticate: " + response.authenticate) +
+      "\r\nConnection: " + (keep_alive ? "keep-alive" : "close") + "\r\n\r\n" + response.body;
   return write_all(ssl, text);
 }
 
@@ -267,7 +279,7 @@ bool HttpServer::answer_one(SSL* ssl, std::string& buffer) {
   if (!request) return send_response(ssl, {400, "text/plain", "bad request\n"}, false), false;
   const bool known = request->method == "GET";
   const Response response =
-      known ? handler_(request->path, ssl) : Response{405, "text/plain", "only GET\n"};
+      known ? handler_(*request, ssl) : Response{405, "text/plain", "only GET\n"};
   const bool keep_alive = request->keep_alive && known && !ending_;
   return send_response(ssl, response, keep_alive) && keep_alive;
 }

@@ -14,13 +14,20 @@
 
 namespace example {
 
+struct Request {
+  std::string method, path;
+  std::string authorization;  // the header's value; empty when it is not there
+  bool keep_alive = false;
+};
+
 struct Response {
   int status;
   std::string type;
   std::string body;
+  std::string authenticate{};  // a WWW-Authenticate header's value; empty = none
 };
 
-using Handler = std::function<Response(const std::string& path, const SSL* ssl)>;
+using Handler = std::function<Response(const Request& request, const SSL* ssl)>;
 
 class HttpServer {
  public:

@@ -5,7 +5,8 @@
 //       --host a.test=a.pem,a.key,a.test
 //       --host secure.test=secure.pem,secure.key,secure.test,ca.pem
 //
-// `GET /` tells how the connection began, `GET /status` what the ring is at.
+// `GET /` tells how the connection began, `GET /status` what the ring is at. With
+// --door /door that path opens for a one-time token only.
 #include <signal.h>
 #include <ticket/openssl.h>
 
@@ -13,6 +14,7 @@
 #include <cxxopts.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ticket/ticket.hpp>
 
 #include "hosts.hpp"
@@ -41,6 +43,38 @@ void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session
     ticket::check(tkt_openssl_attach(host.tls.get(), ring.handle(), &options), "no tickets");
   }
 }
+
+// What opens for a one-time token of the host that was asked.
+class Door {
+ public:
+  explicit Door(const ticket::Ring& ring) {
+    tkt_verifier_options options{};
+    options.size = sizeof options;
+    ticket::check(tkt_verifier_open(&verifier_, ring.handle(), &options), "no tokens");
+  }
+  ~Door() { tkt_verifier_free(verifier_); }
+  Door(const Door&) = delete;
+
+  Response open(const std::string& authorization, const std::string& origin) const {
+    const tkt_status status =
+        tkt_verifier_redeem(verifier_, authorization.data(), authorization.size(), origin.c_str());
+    if (status == TKT_OK) return {200, "text/plain", "open\n"};
+    const auto challenge = status > 0 && status != TKT_UNKNOWN ? challenge_of(origin) : "";
+    if (challenge.empty()) return {503, "text/plain", "tokens cannot be checked now\n"};
+    return {401, "text/plain", "a token is needed\n", challenge};
+  }
+
+ private:
+  std::string challenge_of(const std::string& origin) const {
+    std::string value(16384, '\0');
+    std::size_t size = value.size();
+    const tkt_status status =
+        tkt_verifier_challenge(verifier_, origin.c_str(), value.data(), &size);
+    return status == TKT_OK ? value.substr(0, size) : "";
+  }
+
+  tkt_verifier* verifier_ = nullptr;
+};
 
 // ---------------------------------------------------------------------------
 
@@ -127,6 +161,14 @@ Response answer(const std::string& path, const SSL* ssl, const ticket::Ring& rin
   return {404, "text/plain", "there is / and /status\n"};
 }
 
+// The host that answers, by our own configuration and not by what the client calls us.
+std::string host_of(const SSL* ssl, Hosts& hosts) {
+  for (const Host& host : hosts.all()) {
+    if (host.tls.get() == SSL_get_SSL_CTX(ssl)) return host.name;
+  }
+  return hosts.all().front().name;
+}
+
 cxxopts::Options command_line() {
   cxxopts::Options options("ticket-example-server",
                            "A TLS server whose sessions resume on every server of its pool");
@@ -151,6 +193,8 @@ cxxopts::Options command_line() {
   add("early-data",
       "off, or once: a request in the client's first flight is answered, once in the pool",
       cxxopts::value<std::string>()->default_value("off"));
+  add("door", "a path that opens for a one-time token only, as /door",
+      cxxopts::value<std::string>());
   add("help", "this text");
   return options;
 }
@@ -207,6 +251,20 @@ int serve(const cxxopts::ParseResult& arguments) {
   HttpServer server(
       hosts.port(), arguments["listen"].as<std::string>(),
       [&](const std::string& path, const SSL* ssl) { return answer(path, ssl, ring, requests); });
+  std::optional<Door> door;
+  std::string door_path;
+  if (arguments.count("door") != 0) {
+    door.emplace(ring);
+    door_path = arguments["door"].as<std::string>();
+  }
+
+  HttpServer server(hosts.port(), arguments["listen"].as<std::string>(),
+                    [&](const Request& request, const SSL* ssl) {
+                      if (door && request.path == door_path) {
+                        return door->open(request.authorization, host_of(ssl, hosts));
+                      }
+                      return answer(request.path, ssl, ring);
+                    });
   if (arguments.count("port-file") != 0) {
     server.write_port(arguments["port-file"].as<std::string>());
   }
