@@ -248,9 +248,6 @@ int serve(const cxxopts::ParseResult& arguments) {
   hosts.select_by(parse_select(arguments["select"].as<std::string>()));
 
   Requests requests;
-  HttpServer server(
-      hosts.port(), arguments["listen"].as<std::string>(),
-      [&](const std::string& path, const SSL* ssl) { return answer(path, ssl, ring, requests); });
   std::optional<Door> door;
   std::string door_path;
   if (arguments.count("door") != 0) {
@@ -263,7 +260,7 @@ int serve(const cxxopts::ParseResult& arguments) {
                       if (door && request.path == door_path) {
                         return door->open(request.authorization, host_of(ssl, hosts));
                       }
-                      return answer(request.path, ssl, ring);
+                      return answer(request.path, ssl, ring, requests);
                     });
   if (arguments.count("port-file") != 0) {
     server.write_port(arguments["port-file"].as<std::string>());
