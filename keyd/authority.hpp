@@ -132,12 +132,12 @@ class Authority {
                         std::vector<ticket::ring::Epoch> epochs, ticket::Moment now) const;
 
   void draft_tokens(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
-  TokenSight token_sight(const Draft& draft, const PoolState& state, const Pool& pool,
+  TokenOutlook token_outlook(const Draft& draft, const PoolState& state, const Pool& pool,
                          ticket::Moment now) const;
   std::size_t count_keys(const Draft& draft, std::vector<TokenEpoch> epochs,
                          const TokensConfig& config) const;
   void adopt_tokens(Draft& draft, PoolState& state, const TokensConfig& config,
-                    const TokenSight& sight, std::vector<TokenEpoch> epochs) const;
+                    const TokenOutlook& sight, std::vector<TokenEpoch> epochs) const;
   TokenSecrets give_keys(Draft& draft, TokenEpoch& epoch, const std::vector<TokenEpoch>& others,
                          const TokensConfig& config) const;
   const ticket::token::IssuerKey& fresh_key(const Draft& draft,

@@ -136,10 +136,10 @@ std::size_t Authority::count_keys(const Draft& draft, std::vector<TokenEpoch> ep
   return count;
 }
 
-TokenSight Authority::token_sight(const Draft& draft, const PoolState& state, const Pool& pool,
+TokenOutlook Authority::token_outlook(const Draft& draft, const PoolState& state, const Pool& pool,
                                   Moment now) const {
   const auto& config = *pool.setup.config.tokens;
-  TokenSight sight;
+  TokenOutlook sight;
   sight.redis = config.redis.has_value();
   sight.holding = holding_;
   sight.rotate = draft.issuers_rotated.contains(state.name);
@@ -161,7 +161,7 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
   const auto& config = pool.setup.config.tokens;
   if (!config) return drop_tokens(draft, state);
   auto& tokens = state.tokens;
-  auto sight = token_sight(draft, state, pool, now);
+  auto sight = token_outlook(draft, state, pool, now);
   auto epochs = tokens.epochs;
   const auto redeemer = redeemer_of(state, *config);
   for (auto& epoch : epochs) {
@@ -205,7 +205,7 @@ void Authority::drop_tokens(Draft& draft, PoolState& state) {
 }
 
 void Authority::adopt_tokens(Draft& draft, PoolState& state, const TokensConfig& config,
-                             const TokenSight& sight, std::vector<TokenEpoch> epochs) const {
+                             const TokenOutlook& sight, std::vector<TokenEpoch> epochs) const {
   auto& tokens = state.tokens;
   auto& audit = draft.state.audit;
   std::vector<TokenSecrets> secrets;

@@ -58,7 +58,7 @@ void cut(TokenEpoch& epoch, sys_seconds now) {
 }
 
 // An epoch that never began has issued nothing: its sentinel may be made again.
-void note_sentinels(Epochs& epochs, const TokenSight& sight) {
+void note_sentinels(Epochs& epochs, const TokenOutlook& sight) {
   const bool gone = std::ranges::any_of(epochs, [&sight](const TokenEpoch& epoch) {
     return lives(epoch) && sight.lost.contains(epoch.number);
   });
@@ -71,11 +71,11 @@ void note_sentinels(Epochs& epochs, const TokenSight& sight) {
 
 // What began where nobody records any more, or where the record was lost, was never
 // spent as far as anybody can tell: it ends.
-bool unrecorded(const TokenEpoch& epoch, const TokenSight& sight) {
+bool unrecorded(const TokenEpoch& epoch, const TokenOutlook& sight) {
   return epoch.begun && (sight.lost.contains(epoch.number) || epoch.sentinel != sight.redis);
 }
 
-void end_what_is_over(Epochs& epochs, const TokenSight& sight, Moment now) {
+void end_what_is_over(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   for (auto& epoch : epochs) {
     if (epoch.ended()) continue;
     if (sight.cut.contains(epoch.number) || unrecorded(epoch, sight)) {
@@ -88,7 +88,7 @@ void end_what_is_over(Epochs& epochs, const TokenSight& sight, Moment now) {
 }
 
 // A member that is dead or behind keeps nothing alive.
-void drop_what_ended(Epochs& epochs, const TokenSight& sight, Moment now) {
+void drop_what_ended(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   std::erase_if(epochs, [&](const TokenEpoch& epoch) {
     if (epoch.ended_in == 0) return false;
     return sight.applied >= epoch.ended_in || now.latest >= epoch.ended_at + token_deadline;
@@ -97,7 +97,7 @@ void drop_what_ended(Epochs& epochs, const TokenSight& sight, Moment now) {
 
 // A table that is made in the second in which its epoch begins comes too late
 // (replay/table.hpp): an epoch that its redeemer got late begins later.
-void note_held(Epochs& epochs, const TokenSight& sight, Moment now) {
+void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   for (auto epoch = epochs.begin(); epoch != epochs.end(); ++epoch) {
     if (!waits(*epoch) || epoch->held) continue;
     epoch->held = epoch->announced_in != 0 && sight.holds >= epoch->announced_in;
@@ -108,7 +108,7 @@ void note_held(Epochs& epochs, const TokenSight& sight, Moment now) {
 
 // Nobody issues, or an operator is in a hurry: what all hold need not wait. After a loss
 // it does not wait for them either.
-void hasten(Epochs& epochs, const TokenSight& sight, Moment now) {
+void hasten(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   const auto next = first_waiting(epochs);
   const auto soon = now.steady + token_soon;
   if (next == epochs.end() || next->issues_from <= soon) return;
@@ -130,7 +130,7 @@ TokenEpoch new_epoch(std::uint32_t number, sys_seconds start, const TokenPolicy&
 }
 
 // When an epoch should begin that follows those there are.
-sys_seconds next_start(const Epochs& epochs, const TokenSight& sight, Moment now) {
+sys_seconds next_start(const Epochs& epochs, const TokenOutlook& sight, Moment now) {
   const bool hurry = sight.redis && (sight.rotate || std::ranges::any_of(epochs, cut_short));
   const auto earliest = now.steady + (hurry ? token_soon : token_deadline);
   if (sight.rotate && std::ranges::none_of(epochs, waits)) return earliest;
@@ -142,7 +142,7 @@ sys_seconds next_start(const Epochs& epochs, const TokenSight& sight, Moment now
 }
 
 // Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys.
-void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenSight& sight, Moment now) {
+void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
   auto& epochs = plan.epochs;
   for (auto keys = sight.keys; epochs.size() < most_token_epochs; --keys) {
     const auto start = next_start(epochs, sight, now);
@@ -154,7 +154,7 @@ void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenSight& si
   }
 }
 
-void begin(Epochs& epochs, const TokenSight& sight, Moment now) {
+void begin(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   for (auto& epoch : epochs) {
     if (!waits(epoch) || epoch.issues_from > now.steady || now.latest >= epoch.issues_until)
       continue;
@@ -178,11 +178,11 @@ bool untold(const Epochs& before, const Epochs& now) {
 }
 
 // It goes on when members, Redis or the clock of who was seen last have their say.
-bool is_waited_for(const TokenEpoch& epoch, const TokenSight& sight) {
+bool is_waited_for(const TokenEpoch& epoch, const TokenOutlook& sight) {
   return epoch.ended() || (waits(epoch) && (!epoch.held || (sight.redis && !epoch.sentinel)));
 }
 
-sys_seconds next_call(const TokenPlan& plan, const TokenPolicy& policy, const TokenSight& sight,
+sys_seconds next_call(const TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& sight,
                       Moment now) {
   const auto ahead = now.latest - now.steady;  // what ends does so by the later clock
   auto next = now.steady + std::chrono::hours(24);
@@ -216,7 +216,7 @@ const char* TokenEpoch::state(Moment now) const {
 }
 
 TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const TokenPolicy& policy,
-                      const TokenSight& sight, Moment now) {
+                      const TokenOutlook& sight, Moment now) {
   TokenPlan plan;
   plan.epochs = epochs;
   plan.last_number = last_number;

@@ -52,7 +52,7 @@ struct TokenPolicy {
 };
 
 // What the planner is told of the world.
-struct TokenSight {
+struct TokenOutlook {
   bool redis = false;    // an epoch begins once its sentinel stands; else once it is held
   bool holding = false;  // the clocks disagree: nothing is made, nothing is told
   bool rotate = false;   // an operator wants the next epoch to issue at once
@@ -79,7 +79,7 @@ struct TokenPlan {
 
 // Plans at `now`. `epochs` oldest first; `last_number` is the highest ever made.
 TokenPlan plan_tokens(const std::vector<TokenEpoch>& epochs, std::uint32_t last_number,
-                      const TokenPolicy& policy, const TokenSight& sight, ticket::Moment now);
+                      const TokenPolicy& policy, const TokenOutlook& sight, ticket::Moment now);
 
 // What members have this long: an epoch that could not be announced in time, and to apply
 // that one has ended.

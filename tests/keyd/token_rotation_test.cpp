@@ -9,7 +9,7 @@
 using namespace ticket;
 using namespace std::chrono_literals;
 using keyd::TokenEpoch;
-using keyd::TokenSight;
+using keyd::TokenOutlook;
 
 namespace {
 
@@ -85,7 +85,7 @@ struct Schedule {
     return epochs.front();
   }
 
-  TokenSight sight = {.keys = 8};
+  TokenOutlook sight = {.keys = 8};
   keyd::TokenPolicy policy = day;
   std::vector<TokenEpoch> epochs;
   std::uint32_t last = 0;

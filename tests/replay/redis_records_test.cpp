@@ -1,0 +1,111 @@
+// The front's records, with a real Redis behind them and the test where the keeper is.
+#include "redis_records.hpp"
+
+#include <doctest/doctest.h>
+
+#include "redis_samples.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using samples::RealRedis;
+using ticket::seconds;
+
+class Keeper : public keyd::Upstream {
+ public:
+  const keyd::ShelfPool* pool(const std::string&) const override { return nullptr; }
+  void enrol(keyd::Enrol, std::function<void(const keyd::Enrolled&)>) override {}
+  void seen(keyd::SeenList) override {}
+  const keyd::ShelfDirectory* directory(const std::string&) const override { return nullptr; }
+  void issue(keyd::Issue, std::function<void(const keyd::Issued&)>) override {}
+  void sentinel_made(keyd::SentinelMade answer) override { made.push_back(answer.error); }
+  void record_lost(keyd::RecordLost loss) override { lost.push_back(loss.epoch); }
+
+  std::vector<std::string> made, lost;
+};
+
+struct World {
+  RealRedis redis;
+  boost::asio::io_context context;
+  ticket::SystemClock clock;
+  Keeper keeper;
+  keyd::RedisRecords records{context, clock, keeper};
+
+  keyd::IssuerSetup issuer() const {
+    keyd::IssuerSetup issuer;
+    issuer.pool = "web";
+    issuer.redis = {keyd::Address{redis.socket(), ""}};
+    return issuer;
+  }
+  // Of an epoch that begins in so long.
+  keyd::MakeSentinel sentinel(seconds begins_in, const std::string& pool = "web") const {
+    const auto now = clock.now().steady.time_since_epoch();
+    return {pool, std::string(32, '7'), std::string(32, '9'), (now + begins_in).count(),
+            (now + 24h).count(), 1000};
+  }
+  bool until(const std::function<bool()>& condition, std::chrono::milliseconds patience = 20s) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      context.restart();
+      context.run_for(5ms);
+    }
+    return true;
+  }
+  // As the keeper does, until it stands.
+  bool make(seconds begins_in) {
+    return until([&] {
+      records.make(sentinel(begins_in));
+      context.restart();
+      context.run_for(100ms);
+      return !keeper.made.empty() && keeper.made.back().empty();
+    });
+  }
+};
+
+}  // namespace
+
+TEST_SUITE("redis records") {
+  TEST_CASE("promise 13: an epoch's sentinel is made, and its loss is told once") {
+    World world;
+    world.records.configure({world.issuer()});
+    REQUIRE(world.make(60s));
+    CHECK_FALSE(world.until([&] { return !world.keeper.lost.empty(); }, 1500ms));
+
+    REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
+    REQUIRE(world.until([&] { return !world.keeper.lost.empty(); }));
+    CHECK(world.keeper.lost == std::vector<std::string>{std::string(32, '7')});
+  }
+
+  TEST_CASE("promise 13: the sentinel of an epoch that may have begun is never made anew") {
+    World world;
+    world.records.configure({world.issuer()});
+    REQUIRE(world.make(60s));
+    REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
+    REQUIRE(world.until([&] { return !world.keeper.lost.empty(); }));
+
+    world.keeper.made.clear();
+    world.keeper.lost.clear();
+    world.records.make(world.sentinel(-1s));  // as after a restart of keyd
+    CHECK(world.until([&] { return !world.keeper.lost.empty(); }));
+    CHECK(world.keeper.made.empty());
+    CHECK(world.redis.ask({"DBSIZE"}) == "0");
+  }
+
+  TEST_CASE("a pool that has no Redis here is told so; one that stays keeps its connection") {
+    World world;
+    world.records.make(world.sentinel(60s));
+    world.records.configure({world.issuer()});
+    world.records.make(world.sentinel(60s, "mail"));
+    REQUIRE(world.keeper.made.size() == 2);
+    CHECK(world.keeper.made[0] == "the front knows no Redis of this pool");
+    CHECK(world.keeper.made[1] == world.keeper.made[0]);
+
+    REQUIRE(world.make(60s));
+    world.records.configure({world.issuer()});
+    world.keeper.made.clear();
+    world.records.make(world.sentinel(60s));
+    CHECK(world.until([&] { return !world.keeper.made.empty(); }));
+    CHECK(world.keeper.made.front().empty());  // it was connected
+  }
+}
