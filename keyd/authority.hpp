@@ -133,7 +133,7 @@ class Authority {
 
   void draft_tokens(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
   TokenOutlook token_outlook(const Draft& draft, const PoolState& state, const Pool& pool,
-                         ticket::Moment now) const;
+                             ticket::Moment now) const;
   std::size_t count_keys(const Draft& draft, std::vector<TokenEpoch> epochs,
                          const TokensConfig& config) const;
   void adopt_tokens(Draft& draft, PoolState& state, const TokensConfig& config,

@@ -137,7 +137,7 @@ std::size_t Authority::count_keys(const Draft& draft, std::vector<TokenEpoch> ep
 }
 
 TokenOutlook Authority::token_outlook(const Draft& draft, const PoolState& state, const Pool& pool,
-                                  Moment now) const {
+                                      Moment now) const {
   const auto& config = *pool.setup.config.tokens;
   TokenOutlook sight;
   sight.redis = config.redis.has_value();

@@ -4,9 +4,9 @@
 
 namespace keyd {
 
-using ticket::replay::RedisEpoch;
 using ticket::seconds;
 using ticket::sys_seconds;
+using ticket::replay::RedisEpoch;
 
 namespace {
 

@@ -40,8 +40,12 @@ struct World {
   // Of an epoch that begins in so long.
   keyd::MakeSentinel sentinel(seconds begins_in, const std::string& pool = "web") const {
     const auto now = clock.now().steady.time_since_epoch();
-    return {pool, std::string(32, '7'), std::string(32, '9'), (now + begins_in).count(),
-            (now + 24h).count(), 1000};
+    return {pool,
+            std::string(32, '7'),
+            std::string(32, '9'),
+            (now + begins_in).count(),
+            (now + 24h).count(),
+            1000};
   }
   bool until(const std::function<bool()>& condition, std::chrono::milliseconds patience = 20s) {
     const auto end = std::chrono::steady_clock::now() + patience;

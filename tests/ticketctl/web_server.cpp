@@ -1,6 +1,7 @@
 #include "web_server.hpp"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -159,6 +160,12 @@ void Server::accept_all() {
 }
 
 void Server::serve(int file) {
+  // A client that ends in the middle: of this thread alone, for programs inherit what a
+  // process ignores.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   const Stream stream(file, context_);
   std::string buffer;
   Request request;
