@@ -94,6 +94,10 @@ TokenAgent::TokenAgent()
       },
       announced + 20s);
   if (!begun) throw std::runtime_error("no challenge: " + log());
+  // and passes something when its table was looked at after that
+  const bool takes = support::wait_until(
+      [this] { return status_of(http_get(http, "/redeem?origin=a.test", token())) == 200; }, 10s);
+  if (!takes) throw std::runtime_error("no token passes: " + log());
 }
 
 void TokenAgent::write_ring() {

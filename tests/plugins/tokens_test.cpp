@@ -367,6 +367,7 @@ TEST_SUITE("tokens at the agent") {
   }
 
   TEST_CASE("metrics and the page tell what became of tokens") {
+    std::this_thread::sleep_for(600ms);  // a page is made twice a second at most
     const auto before =
         sample(agent(), "ticket_agent_tokens_total", "{pool=\"web\",outcome=\"replay\"}");
     const auto token = agent().token();
