@@ -200,8 +200,8 @@ class TalkListener::Connection : public std::enable_shared_from_this<Connection>
 
 // ---- all of them
 
-TalkListener::TalkListener(asio::io_context& context, std::shared_ptr<Door> door, Make make)
-    : context_(context), door_(std::move(door)), make_(std::move(make)) {}
+TalkListener::TalkListener(std::shared_ptr<Door> door, Make make)
+    : door_(std::move(door)), make_(std::move(make)) {}
 
 void TalkListener::start() {
   started_ = true;

@@ -47,7 +47,7 @@ class TalkListener : public std::enable_shared_from_this<TalkListener> {
   using Make = std::function<std::shared_ptr<Talk>()>;
   static constexpr std::size_t most_connections = 256;
 
-  TalkListener(boost::asio::io_context& context, std::shared_ptr<Door> door, Make make);
+  TalkListener(std::shared_ptr<Door> door, Make make);
 
   void start();
   void stop();
@@ -66,7 +66,6 @@ class TalkListener : public std::enable_shared_from_this<TalkListener> {
   bool make_room();
   void gone(const Connection* connection);
 
-  boost::asio::io_context& context_;
   std::shared_ptr<Door> door_;
   Make make_;
   Connections connections_;

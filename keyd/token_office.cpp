@@ -122,7 +122,7 @@ void TokenOffice::listen(asio::io_context& context, const Endpoint& at, int grou
   const auto open = doors.find(at.text());
   auto door = open != doors.end() ? open->second : std::make_shared<Door>(context, at, group);
   if (open != doors.end()) door->give(group);
-  listeners_.push_back(std::make_shared<TalkListener>(context, std::move(door), std::move(make)));
+  listeners_.push_back(std::make_shared<TalkListener>(std::move(door), std::move(make)));
 }
 
 // The tables first: who asks gets an answer at once.
