@@ -30,12 +30,20 @@ bool take_options(const tkt_openssl_options* from, tkt_openssl_options* to) {
   return true;
 }
 
+// As the caller wrote it: read as its enum, another value than the enum's is undefined.
+template <class Enum>
+unsigned number_in(const Enum& from) {
+  static_assert(sizeof from == sizeof(unsigned));
+  unsigned number = 0;
+  std::memcpy(&number, &from, sizeof number);
+  return number;
+}
+
 bool valid(const tkt_openssl_options& options) {
   const std::size_t id_size =
       options.session_id_context == nullptr ? 0 : std::strlen(options.session_id_context);
-  return id_size <= SSL_MAX_SID_CTX_LENGTH && options.binding >= TKT_SAME_NAME &&
-         options.binding <= TKT_ANY_NAME && options.tickets >= -1 &&
-         options.early_data >= TKT_EARLY_DATA_OFF && options.early_data <= TKT_EARLY_DATA_ONCE &&
+  return id_size <= SSL_MAX_SID_CTX_LENGTH && number_in(options.binding) <= TKT_ANY_NAME &&
+         options.tickets >= -1 && number_in(options.early_data) <= TKT_EARLY_DATA_ONCE &&
          (options.names != nullptr || options.names_count == 0);
 }
 
