@@ -177,7 +177,8 @@ TEST_SUITE("issuer desk") {
   TEST_CASE("what is no request costs nothing") {
     Desk desk(1);
     const auto& key = desk.keeper.add(TokenType::ristretto, "web", noon);
-    auto asked = Desk::request_of(withdrawal(key), Form::single);
+    const auto whole = withdrawal(key);
+    auto asked = Desk::request_of(whole, Form::single);
     const auto body = asked.body;
     asked.body = body.substr(1);
     CHECK(desk.ask(asked)->answer->status == 422);
