@@ -58,7 +58,7 @@ tkt_status status_of(redeem::Outcome outcome) noexcept {
 
 }  // namespace ticket::capi
 
-const char* tkt_status_text(tkt_status status) {
+const char* tkt_status_text(int status) {
   switch (status) {
     case TKT_OK:
       return "ok";

@@ -20,14 +20,14 @@ static void texts(void)
     int status, other;
 
     for (status = TKT_INTERNAL; status <= TKT_CLAIM; status++) {
-        const char *text = tkt_status_text((tkt_status) status);
+        const char *text = tkt_status_text(status);
         expect(text != NULL && *text != '\0', "every status has a text");
         expect(strcmp(text, "no such status") != 0, "a status of its own");
         for (other = TKT_INTERNAL; other < status; other++) {
-            expect(strcmp(text, tkt_status_text((tkt_status) other)) != 0, "texts differ");
+            expect(strcmp(text, tkt_status_text(other)) != 0, "texts differ");
         }
     }
-    expect(strcmp(tkt_status_text((tkt_status) 16), "no such status") == 0, "16 is no status");
+    expect(strcmp(tkt_status_text(16), "no such status") == 0, "16 is no status");
 }
 
 static void bad_arguments(void)

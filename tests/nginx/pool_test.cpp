@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <regex>
+#include <sstream>
 #include <thread>
 
 #include "faults/memory.hpp"
@@ -372,23 +373,30 @@ TEST_SUITE("nginx") {
       strace.send(SIGTERM);
       strace.wait(5s);
       const auto text = support::read_text(folder / "calls");
+      // A call that another worker's interrupts in the log has a second line, "<... resumed>".
       std::size_t accepted = 0;
-      for (auto at = text.find("accept4("); at != std::string::npos;
-           at = text.find("accept4(", at + 1)) {
-        ++accepted;
+      std::string others;
+      std::istringstream lines(text);
+      for (std::string line; std::getline(lines, line);) {
+        if (line.find("accept4(") != std::string::npos) {
+          ++accepted;
+        } else if (line.find(" resumed>") == std::string::npos) {
+          others += line + '\n';
+        }
       }
       CHECK(accepted >= 30);
-      return static_cast<int>(std::ranges::count(text, '\n') - static_cast<long>(accepted));
+      return others;
     };
     for (const int version : both_versions) {
       CAPTURE(version);
       const auto number = std::to_string(version);
-      const int with = calls("module" + number, "ticket_ring " + ring.path().string(), version);
-      const int without =
+      const auto with = calls("module" + number, "ticket_ring " + ring.path().string(), version);
+      const auto without =
           calls("static" + number, "ssl_session_ticket_key " + (folder / "key").string(), version);
-      MESSAGE("30 resumptions: ", with, " calls for locks and memory with the module, ", without,
-              " without");
-      CHECK(with <= without + 3);
+      INFO("with the module:\n", with, "without:\n", without);
+      // One for each resumption would be 30. A few are the allocator's, which now and then
+      // gives the heap's top back.
+      CHECK(std::ranges::count(with, '\n') < std::ranges::count(without, '\n') + 10);
     }
   }
 

@@ -88,7 +88,7 @@ typedef enum {
 } tkt_status;
 
 /* tkt_status_text names a status in English; static storage, never NULL. */
-TKT_API const char *tkt_status_text(tkt_status status);
+TKT_API const char *tkt_status_text(int status);
 
 /* tkt_version is the version of the library that is running, "0.1.0". */
 TKT_API const char *tkt_version(void);
