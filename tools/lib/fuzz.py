@@ -1,5 +1,5 @@
 """Runs the fuzz targets, each for a number of seconds or of executions, whichever
-comes first, on its corpus in fuzz/corpus/.
+comes first, on its corpus in fuzz/corpus/ and with the words of fuzz/NAME.dict, if any.
 
 New inputs go to build-fuzz/corpus/; a finding is left there as a file, named, and
 the exit status is 1."""
@@ -24,7 +24,9 @@ def run(where, name, seconds, runs):
     corpus.mkdir(parents=True, exist_ok=True)
     seeds = build.root / "fuzz/corpus" / name
     seeds.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([where / "fuzz" / f"{name}_fuzz", f"-max_total_time={seconds}",
+    words = build.root / "fuzz" / f"{name}.dict"
+    dictionary = [f"-dict={words}"] if words.exists() else []
+    done = subprocess.run([where / "fuzz" / f"{name}_fuzz", f"-max_total_time={seconds}", *dictionary,
                            f"-runs={runs}", "-max_len=8192", "-print_final_stats=1",
                            f"-artifact_prefix={corpus}/finding-", corpus, seeds],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
