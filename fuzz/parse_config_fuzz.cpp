@@ -39,7 +39,7 @@ class Folder {
     holds(file >= 0);
     return file;
   }
-  std::string path_ = "/tmp/parse_config_fuzz.XXXXXX";
+  std::string path_ = "/dev/shm/parse_config_fuzz.XXXXXX";
   int input_ = -1;
 };
 

@@ -38,6 +38,13 @@ const char* reason(int status) {
   }
 }
 
+// A field that goes on on the next line, which nobody writes and the parser would join
+// (RFC 9112 section 5.2).
+bool folded(std::string_view head) {
+  return head.find("\r\n ") != std::string_view::npos ||
+         head.find("\r\n\t") != std::string_view::npos;
+}
+
 // What a question says wrong, for people.
 struct Wrong {
   int status;
@@ -92,6 +99,10 @@ std::size_t RedeemTalk::handle(BytesView bytes) {
   parser.header_limit(most_head);
   boost::system::error_code error;
   parser.put(boost::asio::buffer(bytes.data(), size), error);
+  if (folded(ticket::as_text(bytes.first(size)))) {
+    refuse(400, "a field that goes on on the next line");
+    return bytes.size();
+  }
   if (error || !parser.is_done()) {
     refuse(400, "not a request without a body: HTTP/1.1 GET, no Content-Length");
     return bytes.size();

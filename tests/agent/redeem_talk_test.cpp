@@ -117,6 +117,8 @@ TEST_SUITE("redeem talk") {
         {request("/redeem?origin=a.test", "Content-Length: 0\r\nContent-Length: 7\r\n"), " 400 ",
          "without a body"},
         {request("/redeem?origin=a.test", "X-Ticket-Origin : b\r\n"), " 400 ", ""},
+        {request("/redeem", "X-Ticket-Origin: a.\r\n test\r\n"), " 400 ", "the next line"},
+        {request("/redeem", "X-Ticket-Origin:\r\n\ta.test\r\n"), " 400 ", "the next line"},
         {"\x16\x03\x01 not HTTP\r\n\r\n", " 400 ", ""},
         {std::string(RedeemTalk::most_head + 1, 'x'), " 431 ", "16 KiB"},
         {request("/redeem?origin=a", "X: " + std::string(100'000, 'x') + "\r\n"), " 431 ",

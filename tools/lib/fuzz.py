@@ -17,6 +17,9 @@ build.kinds["fuzz"] = ("clang-14", "clang++-14",
                        ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Dfuzz=true",
                         "-Dtests=false", build.no_function])
 
+# Bytes; inputs as long as this are worth their time.
+longest = {"frames": 2048}
+
 
 def run(where, name, seconds, runs):
     """Runs one target; (name, executions, what it says when it failed)."""
@@ -26,9 +29,10 @@ def run(where, name, seconds, runs):
     seeds.mkdir(parents=True, exist_ok=True)
     words = build.root / "fuzz" / f"{name}.dict"
     dictionary = [f"-dict={words}"] if words.exists() else []
-    done = subprocess.run([where / "fuzz" / f"{name}_fuzz", f"-max_total_time={seconds}", *dictionary,
-                           f"-runs={runs}", "-max_len=8192", "-print_final_stats=1",
-                           f"-artifact_prefix={corpus}/finding-", corpus, seeds],
+    done = subprocess.run([where / "fuzz" / f"{name}_fuzz", f"-max_total_time={seconds}",
+                           f"-runs={runs}", f"-max_len={longest.get(name, 8192)}", *dictionary,
+                           "-print_final_stats=1", f"-artifact_prefix={corpus}/finding-",
+                           corpus, seeds],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace")
     executed = re.search(r"number_of_executed_units:\s*(\d+)", done.stdout)
