@@ -26,8 +26,8 @@ sanitizer_options = {
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
 
-# The rooms where threads meet; what else there is runs under ASan.
-threaded_rooms = ["ring", "capi", "stacks", "client"]
+# The rooms, or programs, where threads meet; what else there is runs under ASan.
+threaded_rooms = ["ring", "capi", "stacks", "client", "replay_test"]
 
 
 class Tally:
@@ -54,14 +54,15 @@ def count(result):
 
 
 def programs_of(where, rooms):
-    """The tests of some rooms as (name, ninja target), by where their programs stand."""
+    """The tests of some rooms or programs as (name, ninja target)."""
     with subprocess.Popen(["meson", "introspect", "--tests", str(where)],
                           stdout=subprocess.PIPE) as meson:
         tests = json.load(meson.stdout)
     found = []
     for test in tests:
         program = Path(test["cmd"][0])
-        if program.parent.name in rooms and program.is_relative_to(where):
+        named = program.parent.name in rooms or program.name in rooms
+        if named and program.is_relative_to(where):
             found.append((test["name"], str(program.relative_to(where))))
     return found
 
