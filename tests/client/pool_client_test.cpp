@@ -1,6 +1,7 @@
 // What a client that knows pools does at their servers.
 #include <doctest/doctest.h>
 
+#include "client/doubts.hpp"
 #include "client/world.hpp"
 
 using namespace world;
@@ -124,6 +125,50 @@ TEST_SUITE("client: pools") {
     CHECK_FALSE(later.resumed);
     const auto last = at_stranger();
     CHECK(last.pool == "host:b.test:443");  // one more was enough
+  }
+
+  TEST_CASE("client promise: nor do tickets of a server that is left out go to the others") {
+    tkt_client_options options{};
+    options.doubt_after = 2;
+    Client client(options, web.c_str());
+    const auto ctx = client_context();
+    tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+    const auto a = server(shared), stranger = server(shared, {.keys = 9});
+    const auto go = [&](const char* name, const ContextPtr& at, bool read_tickets) {
+      return visit(client.handle.get(), ctx.get(), name, at.get(), {.read_tickets = read_tickets});
+    };
+    go("b.test", stranger, true);                            // two tickets of b.test
+    CHECK(go("a.test", a, true).ticket_of == "b.test:443");  // one is left
+    CHECK(go("b.test", stranger, false).ticket_of == "a.test:443");
+    CHECK(go("b.test", stranger, false).ticket_of == "a.test:443");
+    REQUIRE(client.counters().doubted == 1);
+
+    const auto visited = go("a.test", a, false);
+
+    CHECK_FALSE(visited.offered);
+    CHECK(visited.why == "of a server outside the pool");
+    CHECK(visited.completed);
+  }
+
+  TEST_CASE("a doubt grows to a day; a resumption across servers ends it") {
+    ticket::client::Doubts doubts(2);
+    const auto b = *ticket::client::Server::parse("b.test:443");
+    const ticket::client::Pool pool = "manifest:web";
+    auto now = real_now();
+    CHECK_FALSE(doubts.refused(b, pool, now));
+    for (const int length : {10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440}) {
+      CAPTURE(length);
+      CHECK(doubts.refused(b, pool, now));
+      now += std::chrono::minutes(length);
+      CHECK(doubts.holds(b, pool, now - 1s));
+      CHECK_FALSE(doubts.holds(b, pool, now));
+    }
+
+    doubts.resumed(b, pool, true);
+
+    CHECK_FALSE(doubts.refused(b, pool, now));  // counted anew
+    doubts.resumed(b, pool, false);             // by its own ticket: that shows nothing
+    CHECK(doubts.refused(b, pool, now));
   }
 
   TEST_CASE("the pool that was used least recently goes first") {
