@@ -1,6 +1,8 @@
 // What a client that knows pools does at their servers.
 #include <doctest/doctest.h>
 
+#include <map>
+
 #include "client/doubts.hpp"
 #include "client/world.hpp"
 
@@ -187,6 +189,35 @@ TEST_SUITE("client: pools") {
     CHECK(client.counters().sessions <= 4);
     CHECK_FALSE(visit(client.handle.get(), ctx.get(), "b.test", at.get()).offered);
     CHECK(visit(client.handle.get(), ctx.get(), "c.test", at.get()).resumed);
+  }
+
+  TEST_CASE("what became of offers is counted by pool; who stands alone is not") {
+    const auto two = manifest_of({pool_of({"a.test", "b.test"}), pool_of({"c.test"}, "api")});
+    Client client({}, two.c_str());
+    const auto ctx = client_context();
+    tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+    const auto at = server({"DNS:a.test,DNS:b.test,DNS:c.test,DNS:d.test"});
+    const auto stranger = server(shared, {.keys = 9});
+    const auto go = [&](const char* name, const ContextPtr& to, const VisitOptions& how = {}) {
+      visit(client.handle.get(), ctx.get(), name, to.get(), how);
+    };
+    for (const auto* name : {"a.test", "b.test", "c.test", "c.test", "d.test", "d.test"}) {
+      go(name, at);
+    }
+    go("a.test", stranger);
+    go("c.test", at, {.server_dies = 1});
+
+    std::map<std::string, std::vector<std::uint64_t>> counted;
+    const auto note = [](void* to, const tkt_client_pool_counters* row) {
+      (*static_cast<decltype(counted)*>(to))[row->pool] = {row->offered, row->resumed, row->refused,
+                                                           row->failed};
+    };
+    REQUIRE(tkt_client_pools_read(client.handle.get(), note, &counted) == TKT_OK);
+
+    CHECK(counted.size() == 2);
+    CHECK(counted["manifest:web"] == std::vector<std::uint64_t>{2, 1, 1, 0});
+    CHECK(counted["manifest:api"] == std::vector<std::uint64_t>{2, 1, 0, 1});
+    CHECK(tkt_client_pools_read(client.handle.get(), nullptr, nullptr) == TKT_BAD_ARGUMENT);
   }
 
   TEST_CASE("callbacks that an SSL_CTX had go on being called") {
