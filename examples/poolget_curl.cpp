@@ -6,6 +6,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <string>
 #include <ticket/client.hpp>
 
 namespace {
@@ -18,6 +19,26 @@ constexpr char usage[] =
     "example: poolget-curl --manifest pools.json https://a.example https://b.example\n";
 
 std::size_t drop(char*, std::size_t size, std::size_t count, void*) { return size * count; }
+
+struct Transfer {
+  CURL* curl;
+  std::string how;  // its handshake was; empty = a full one
+};
+
+// Called with each header: libcurl shows a connection's SSL only while it is in use.
+std::size_t look_at_session(char*, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const curl_tlssessioninfo* tls = nullptr;
+  tkt_client_info info{};
+  info.size = sizeof info;
+  if (curl_easy_getinfo(transfer.curl, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK &&
+      tls->internals != nullptr &&
+      tkt_client_info_read(static_cast<const SSL*>(tls->internals), &info) == TKT_OK &&
+      info.resumed == 1) {
+    transfer.how = std::string("resumed by a ticket of ") + info.ticket_of;
+  }
+  return size * count;
+}
 
 // A server that resumes shows no certificate, and all handles of a client share its sessions:
 // so runs that trust other CAs keep theirs in other files.
@@ -66,6 +87,9 @@ int main(int argc, char** argv) {
     ticket::Client client(std::move(options));
     CURL* curl = curl_easy_init();
     tkt_client_curl(client.handle(), curl);  // libticket
+    Transfer transfer{curl, ""};
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, look_at_session);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
     curl_easy_setopt(curl, CURLOPT_RESOLVE, resolve);
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);  // to see handshakes
@@ -74,7 +98,7 @@ int main(int argc, char** argv) {
 
     double sum = 0;
     for (; at < argc; ++at) {
-      const auto before = client.counters();
+      transfer.how.clear();
       curl_easy_setopt(curl, CURLOPT_URL, argv[at]);
       const auto result = curl_easy_perform(curl);
       if (result != CURLE_OK) {
@@ -82,11 +106,7 @@ int main(int argc, char** argv) {
         ++failed;
         continue;
       }
-      const auto after = client.counters();
-      const char* how = after.resumed_other > before.resumed_other
-                            ? "resumed by another server's ticket"
-                        : after.resumed > before.resumed ? "resumed"
-                                                         : "full";
+      const char* how = transfer.how.empty() ? "full" : transfer.how.c_str();
       std::printf("%s %s %.2f ms\n", argv[at], how, handshake(curl));
       sum += handshake(curl);
     }

@@ -3,6 +3,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace ticket::client {
 
@@ -29,6 +30,11 @@ bool has_cipher(const Session& session, const STACK_OF(SSL_CIPHER) * ciphers) {
     if (fits) return true;
   }
   return false;
+}
+
+// In place of ==, which compares byte by byte.
+bool same(const crypto::Sha256& a, const crypto::Sha256& b) {
+  return std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 // `list`: u8 length | bytes, again and again (RFC 7301, 3.1).
@@ -111,7 +117,7 @@ Verdict may_offer(const Session& session, const Target& target, bool any_name, s
   }
   if (!session.has_ticket && session.server != target.server) return Verdict::moved;
   if (session.lineage->verify != target.verify) return Verdict::verify;
-  if (lineage.identity != target.identity) return Verdict::identity;
+  if (!same(lineage.identity, target.identity)) return Verdict::identity;
   if (!has_cipher(session, target.ciphers)) return Verdict::cipher;
   if (target.alpn && !session.alpn.empty() && !has_protocol(*target.alpn, session.alpn)) {
     return Verdict::alpn;

@@ -204,8 +204,8 @@ void PoolDns::give_up(const std::string& host) {
 
 void PoolDns::take_result(const std::string& host, int error, const ub_result* result) {
   constexpr int nxdomain = 3;
-  const bool told = error == 0 && result != nullptr && result->bogus == 0 &&
-                    (result->rcode == 0 || result->rcode == nxdomain);
+  const bool told =
+      error == 0 && result != nullptr && (result->rcode == 0 || result->rcode == nxdomain);
   if (!told) {
     ++failures_;
     return answer(host, std::nullopt, failure_ttl);

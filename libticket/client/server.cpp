@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <iterator>
 
@@ -14,29 +16,29 @@ constexpr std::size_t max_label_size = 63;
 constexpr std::size_t longest_port = 6;  // ":65535"
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
-}
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// Of lower-case text.
-bool is_host_name(std::string_view name) {
-  std::size_t label = 0;  // bytes of it so far
-  bool digits = true;
-  char before = '.';
-  for (const char c : name) {
-    if (c == '.') {
-      if (label == 0 || before == '-') return false;
-      label = 0;
-      digits = true;
-    } else {
-      if (!is_name_character(c) || (label == 0 && c == '-') || ++label > max_label_size)
-        return false;
-      digits = digits && is_digit(c);
-    }
-    before = c;
+// What each byte counts as in a name; 0 = it stands in none.
+constexpr auto name_characters = [] {
+  std::array<char, 256> characters{};
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyz0123456789-_.")) {
+    characters[static_cast<unsigned char>(c)] = c;
+    if (c >= 'a' && c <= 'z') characters[static_cast<unsigned char>(c - 'a' + 'A')] = c;
   }
-  return label != 0 && before != '-' && !digits;
+  return characters;
+}();
+
+bool is_label(std::string_view label) {
+  return !label.empty() && label.size() <= max_label_size && label.front() != '-' &&
+         label.back() != '-';
+}
+
+// Of name characters.
+bool is_host_name(std::string_view name) {
+  for (auto dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.')) {
+    if (!is_label(name.substr(0, dot))) return false;
+    name.remove_prefix(dot + 1);
+  }
+  return is_label(name) && !std::ranges::all_of(name, is_digit);
 }
 
 std::optional<unsigned> parse_port(std::string_view text) {
@@ -67,8 +69,11 @@ std::optional<std::string> normal_host_name(std::string_view text) {
   if (text.empty() || text.size() > max_host_size) return std::nullopt;
   std::string name;
   name.reserve(text.size() + longest_port);  // a server is made of it
-  for (const char c : text) name += lower(c);
-  return is_host_name(name) ? std::optional(std::move(name)) : std::nullopt;
+  name.resize(text.size());
+  std::ranges::transform(text, name.begin(),
+                         [](char c) { return name_characters[static_cast<unsigned char>(c)]; });
+  if (name.find('\0') != std::string::npos || !is_host_name(name)) return std::nullopt;
+  return name;
 }
 
 std::optional<std::string> normal_address(std::string_view text) {

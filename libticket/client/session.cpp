@@ -21,10 +21,10 @@ struct FreeNames {
 };
 
 // Empty when OpenSSL has to be asked.
-KeyTable plain_names_of(const X509* leaf) {
+NameSet plain_names_of(const X509* leaf) {
   const std::unique_ptr<GENERAL_NAMES, FreeNames> all(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
-  KeyTable names;
+  NameSet names;
   for (int i = 0; all && i < sk_GENERAL_NAME_num(all.get()); ++i) {
     const GENERAL_NAME* one = sk_GENERAL_NAME_value(all.get(), i);
     if (one->type != GEN_DNS) continue;
@@ -34,18 +34,31 @@ KeyTable plain_names_of(const X509* leaf) {
     if (!name || name->size() != static_cast<std::size_t>(ASN1_STRING_length(one->d.dNSName))) {
       return {};  // a wildcard, or something odd
     }
-    names.add(key_of(*name), 0);
+    names.add(key_of(*name));
   }
   return names;
 }
 
 }  // namespace
 
+void NameSet::add(const NameKey& name) {
+  if (size_ < first_.size()) {
+    first_[size_++] = name;
+  } else {
+    rest_.add(name, 0);
+  }
+}
+
+bool NameSet::contains(const NameKey& name) const {
+  const auto end = first_.begin() + size_;
+  return std::find(first_.begin(), end, name) != end || rest_.find(name).has_value();
+}
+
 bool Lineage::covers(const Server& server) const {
   const auto host = server.host();
   const auto flags = verify.host_flags;
   if (server.is_address()) return covers_address(std::string(host));
-  if (plain_names.size() > 0 && flags == 0) return plain_names.find(server.host_key()).has_value();
+  if (!plain_names.empty() && flags == 0) return plain_names.contains(server.host_key());
   return X509_check_host(leaf.get(), host.data(), host.size(), flags, nullptr) == 1;
 }
 

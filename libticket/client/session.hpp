@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,20 @@ struct VerifySettings {
   friend bool operator==(const VerifySettings&, const VerifySettings&) = default;
 };
 
+// Names of a certificate. The first few stand here, beside what else is looked at in a
+// lineage: for those a lookup waits for memory once less.
+class NameSet {
+ public:
+  void add(const NameKey& name);
+  bool contains(const NameKey& name) const;
+  bool empty() const { return size_ == 0; }
+
+ private:
+  std::array<NameKey, 16> first_;
+  std::size_t size_ = 0;  // of first_
+  KeyTable rest_;
+};
+
 // A chain of resumptions, by the full handshake that began it. Immutable.
 struct Lineage {
   Name name;  // host name or address that the handshake was for
@@ -51,7 +66,7 @@ struct Lineage {
 
   // The leaf's DNS names in lower case, when they are all that counts: there are some, and
   // no wildcard. OpenSSL's check parses the certificate each time.
-  KeyTable plain_names;
+  NameSet plain_names;
 };
 
 // Takes times and names from the leaf. nullptr when there is no leaf or its times do not parse.

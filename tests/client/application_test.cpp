@@ -106,6 +106,43 @@ TEST_SUITE("client: applications") {
     CHECK(again.completed);
   }
 
+  TEST_CASE("client promise: nor when DANE came after the connection was prepared") {
+    Setting setting;
+    SSL_CTX_dane_enable(setting.ctx.get());
+    const auto evil = server(shared, {.foreign = true});
+    const auto ssl = setting.connection();
+    REQUIRE(setting.prepare(ssl, "c.test"));
+    trust_by_dane(ssl.get(), evil, "c.test");
+    REQUIRE(connect(ssl.get(), evil.get()));
+
+    const auto by_name = setting.visit("b.test", evil);
+
+    CHECK_FALSE(by_name.offered);
+    CHECK_FALSE(by_name.completed);  // which it would, had it resumed
+  }
+
+  TEST_CASE("client promise: a session goes with the client certificate that it came with") {
+    Setting setting;
+    const auto at = server(shared, {.client_certificate = true});
+    const auto show = [&](SSL* ssl) {
+      SSL_use_certificate(ssl, SSL_CTX_get0_certificate(at.get()));
+      SSL_use_PrivateKey(ssl, SSL_CTX_get0_privatekey(at.get()));
+    };
+    for (const bool shown : {true, false}) {
+      CAPTURE(shown);
+      const auto as = [&](bool same) {
+        return same == shown ? std::function<void(SSL*)>(show) : nullptr;
+      };
+      CHECK(setting.visit("a.test", at, as(true)).completed);
+      const auto other = setting.visit("b.test", at, as(false));
+      CHECK_FALSE(other.offered);
+      CHECK(other.why == "other client certificate");
+      CHECK(other.completed);
+      CHECK(setting.visit("c.test", at, as(true)).resumed);
+      setting.attach(shown ? "other" : "");  // none of these sessions
+    }
+  }
+
   TEST_CASE("client promise: an SSL that is used again unprepared keeps and offers nothing") {
     Setting setting;
     const auto a = server({"DNS:a.test,DNS:b.test"}), evil = server({"DNS:c.test"}, {.keys = 5});

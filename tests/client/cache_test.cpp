@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,6 +132,7 @@ TEST_SUITE("client: session cache") {
     cache.put("a", "bc", session_of("a.test:1", "a.test"));
     CHECK_FALSE(cache.take("ab", "c", any).session);
     CHECK_FALSE(cache.take("", "abc", any).session);
+    CHECK_FALSE(cache.take("bc", "a", any).session);
     CHECK(cache.take("a", "bc", any).session);
   }
 
@@ -211,6 +213,56 @@ TEST_SUITE("client: session cache") {
     cache.put("", "e", session_of("x.test:1", "x.test"));
     CHECK(cache.take("", "c", none).why == Verdict::none);
     CHECK(cache.take("", "a", none).why == Verdict::alpn);
+  }
+
+  TEST_CASE("that order holds among many") {
+    constexpr int many = 400, more = many / 2;
+    SessionCache cache({.sessions = many});
+    const auto none = [](const Session&) { return Verdict::alpn; };
+    const auto has = [&](int pool) {
+      return cache.take("", std::to_string(pool), none).why != Verdict::none;
+    };
+    const auto one = session_of("x.test:1", "x.test");
+    const auto put = [&](int pool) { cache.put("", std::to_string(pool), like(one)); };
+    for (int pool = 0; pool < many; ++pool) put(pool);
+    for (int pool = 0; pool < many; pool += 2) has(pool);
+
+    for (int pool = many; pool < many + more; ++pool) put(pool);
+
+    for (int pool = 0; pool < many + more; ++pool) {
+      CAPTURE(pool);
+      CHECK(has(pool) == (pool >= many || pool % 2 == 0));
+    }
+  }
+
+  TEST_CASE("a pool that was dropped has nothing, whoever is in its place") {
+    constexpr int limit = 10;
+    SessionCache cache({.sessions = limit});
+    const auto one = session_of("x.test:1", "x.test");
+    int found = 0;
+    for (int pool = 0; pool < 400; ++pool) {
+      cache.put("", std::to_string(pool), like(one));
+      for (int old = 0; old <= pool - limit; ++old) {
+        found += cache.take("", std::to_string(old), any).session ? 1 : 0;
+      }
+    }
+    CHECK(found == 0);
+    CHECK(cache.size() == limit);
+  }
+
+  TEST_CASE("pools that nothing is kept of take no memory for long") {
+    SessionCache cache({.sessions = 64});
+    const auto one = session_of("x.test:1", "x.test");
+    const auto used = [] {
+      const auto info = mallinfo2();
+      return info.uordblks + info.hblkhd;
+    };
+    const auto before = used();
+    for (int pool = 0; pool < 40'000; ++pool) {
+      cache.put("", std::to_string(pool), like(one));
+      REQUIRE(cache.take("", std::to_string(pool), any).session);
+    }
+    CHECK(used() < before + (4 << 20));
   }
 
   TEST_CASE("a small limit is that of a pool too, and does not empty the cache") {

@@ -99,6 +99,45 @@ TEST_SUITE("client: DNS") {
     CHECK(pools.find("nobody.test", 30s) == "web");
   }
 
+  TEST_CASE("a failure is none of the answers, and holds for half a minute") {
+    const dns::Liar liar(dns::Lie::servfail);
+    std::atomic<std::int64_t> now{std::time(nullptr)};
+    PoolDns pools(liar.address(), [&] { return sys_seconds(seconds(now)); });
+    CHECK_FALSE(pools.find("a.test", 30s));
+    CHECK(pools.counts().failures == 1);
+    CHECK(pools.counts().answers == 0);
+
+    now += 26;
+    CHECK_FALSE(pools.find("a.test", 30s));
+    CHECK(pools.counts().queries == 1);
+    now += 4;
+    CHECK_FALSE(pools.find("a.test", 30s));
+    CHECK(pools.counts().queries == 2);
+  }
+
+  TEST_CASE("an answer with no time to live serves who asked") {
+    const dns::Nsd nsd("_tls-pool.a 0 TXT \"v=1 pool=web\"\n");
+    const auto then = real_now();
+    PoolDns pools(nsd.address(), [=] { return then; });
+    CHECK(pools.find("a.test", 30s) == "web");
+    CHECK(pools.find("a.test", 0ms) == "web");
+  }
+
+  TEST_CASE("an address is not looked up") {
+    const dns::Liar liar(dns::Lie::huge_ttl);
+    DnsClient client(liar.address(), 5000);
+    const auto ctx = client_context();
+    tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+    const auto at = server({"IP:192.0.2.1"});
+
+    const auto visited =
+        visit(client.handle.get(), ctx.get(), "192.0.2.1", at.get(), {.checks_host = false});
+
+    CHECK(visited.completed);
+    CHECK(visited.pool == "host:192.0.2.1:443");
+    CHECK(client.counters().dns_queries == 0);
+  }
+
   TEST_CASE("client promise: a ticket stays in its pool when a record changes, too") {
     dns::Nsd nsd("_tls-pool.a 2 TXT \"v=1 pool=web\"\n_tls-pool.b 2 TXT \"v=1 pool=web\"\n");
     DnsClient client(nsd.address(), 30000);

@@ -173,6 +173,9 @@ TEST_SUITE("client: may offer") {
         {"verified at no time, its own name",
          Verdict::yes,
          {.chain_verified = false, .then = none, .at_present = none, .target = "a.test:443"}},
+        {"a chain that was verified, and none is now",
+         Verdict::unverified,
+         {.then = none, .at_present = none}},
         {"chain not verified", Verdict::unverified, {.chain_verified = false}},
         {"revocation is looked at now", Verdict::verify, {.at_present = crl}},
         {"revocation was looked at then", Verdict::verify, {.then = crl}},
@@ -222,6 +225,9 @@ TEST_SUITE("client: may offer") {
   }
 
   TEST_CASE("which names a certificate covers is what OpenSSL says") {
+    // a NameSet's first names, and the others
+    std::string many = "DNS:a.test";
+    for (int i = 2; i <= 40; ++i) many += ",DNS:n" + std::to_string(i) + ".test";
     const char* certificates[] = {"DNS:a.test,DNS:b.test",
                                   "DNS:A.Test",
                                   "DNS:*.sub.test",
@@ -233,10 +239,12 @@ TEST_SUITE("client: may offer") {
                                   "DNS:*.a.test,DNS:f*.sub.test",
                                   "DNS:a_b.test",
                                   "DNS:.sub.test",
-                                  "DNS:leaf"};
-    const char* hosts[] = {"a.test",       "b.test",   "x.sub.test",   "sub.test",
-                           "x.y.sub.test", "leaf",     "foo.sub.test", "a_b.test",
-                           "xn--a.test",   "x.a.test", "c.test"};
+                                  "DNS:leaf",
+                                  many.c_str()};
+    const char* hosts[] = {"n2.test",  "n16.test",     "n17.test", "n40.test",
+                           "n41.test", "a.test",       "b.test",   "x.sub.test",
+                           "sub.test", "x.y.sub.test", "leaf",     "foo.sub.test",
+                           "a_b.test", "xn--a.test",   "x.a.test", "c.test"};
     for (const auto* names : certificates) {
       Lineage lineage;
       lineage.leaf = test::with_names(names);  // its CN is "leaf"

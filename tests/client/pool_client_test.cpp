@@ -1,6 +1,9 @@
 // What a client that knows pools does at their servers.
 #include <doctest/doctest.h>
 
+#include <map>
+
+#include "client/doubts.hpp"
 #include "client/world.hpp"
 
 using namespace world;
@@ -126,6 +129,50 @@ TEST_SUITE("client: pools") {
     CHECK(last.pool == "host:b.test:443");  // one more was enough
   }
 
+  TEST_CASE("client promise: nor do tickets of a server that is left out go to the others") {
+    tkt_client_options options{};
+    options.doubt_after = 2;
+    Client client(options, web.c_str());
+    const auto ctx = client_context();
+    tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+    const auto a = server(shared), stranger = server(shared, {.keys = 9});
+    const auto go = [&](const char* name, const ContextPtr& at, bool read_tickets) {
+      return visit(client.handle.get(), ctx.get(), name, at.get(), {.read_tickets = read_tickets});
+    };
+    go("b.test", stranger, true);                            // two tickets of b.test
+    CHECK(go("a.test", a, true).ticket_of == "b.test:443");  // one is left
+    CHECK(go("b.test", stranger, false).ticket_of == "a.test:443");
+    CHECK(go("b.test", stranger, false).ticket_of == "a.test:443");
+    REQUIRE(client.counters().doubted == 1);
+
+    const auto visited = go("a.test", a, false);
+
+    CHECK_FALSE(visited.offered);
+    CHECK(visited.why == "of a server outside the pool");
+    CHECK(visited.completed);
+  }
+
+  TEST_CASE("a doubt grows to a day; a resumption across servers ends it") {
+    ticket::client::Doubts doubts(2);
+    const auto b = *ticket::client::Server::parse("b.test:443");
+    const ticket::client::Pool pool = "manifest:web";
+    auto now = real_now();
+    CHECK_FALSE(doubts.refused(b, pool, now));
+    for (const int length : {10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440}) {
+      CAPTURE(length);
+      CHECK(doubts.refused(b, pool, now));
+      now += std::chrono::minutes(length);
+      CHECK(doubts.holds(b, pool, now - 1s));
+      CHECK_FALSE(doubts.holds(b, pool, now));
+    }
+
+    doubts.resumed(b, pool, true);
+
+    CHECK_FALSE(doubts.refused(b, pool, now));  // counted anew
+    doubts.resumed(b, pool, false);             // by its own ticket: that shows nothing
+    CHECK(doubts.refused(b, pool, now));
+  }
+
   TEST_CASE("the pool that was used least recently goes first") {
     tkt_client_options options{};
     options.sessions = 4;
@@ -142,6 +189,35 @@ TEST_SUITE("client: pools") {
     CHECK(client.counters().sessions <= 4);
     CHECK_FALSE(visit(client.handle.get(), ctx.get(), "b.test", at.get()).offered);
     CHECK(visit(client.handle.get(), ctx.get(), "c.test", at.get()).resumed);
+  }
+
+  TEST_CASE("what became of offers is counted by pool; who stands alone is not") {
+    const auto two = manifest_of({pool_of({"a.test", "b.test"}), pool_of({"c.test"}, "api")});
+    Client client({}, two.c_str());
+    const auto ctx = client_context();
+    tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+    const auto at = server({"DNS:a.test,DNS:b.test,DNS:c.test,DNS:d.test"});
+    const auto stranger = server(shared, {.keys = 9});
+    const auto go = [&](const char* name, const ContextPtr& to, const VisitOptions& how = {}) {
+      visit(client.handle.get(), ctx.get(), name, to.get(), how);
+    };
+    for (const auto* name : {"a.test", "b.test", "c.test", "c.test", "d.test", "d.test"}) {
+      go(name, at);
+    }
+    go("a.test", stranger);
+    go("c.test", at, {.server_dies = 1});
+
+    std::map<std::string, std::vector<std::uint64_t>> counted;
+    const auto note = [](void* to, const tkt_client_pool_counters* row) {
+      (*static_cast<decltype(counted)*>(to))[row->pool] = {row->offered, row->resumed, row->refused,
+                                                           row->failed};
+    };
+    REQUIRE(tkt_client_pools_read(client.handle.get(), note, &counted) == TKT_OK);
+
+    CHECK(counted.size() == 2);
+    CHECK(counted["manifest:web"] == std::vector<std::uint64_t>{2, 1, 1, 0});
+    CHECK(counted["manifest:api"] == std::vector<std::uint64_t>{2, 1, 0, 1});
+    CHECK(tkt_client_pools_read(client.handle.get(), nullptr, nullptr) == TKT_BAD_ARGUMENT);
   }
 
   TEST_CASE("callbacks that an SSL_CTX had go on being called") {

@@ -95,13 +95,12 @@ Words kinds(const std::string& output) {
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("https://")) continue;
     const auto host = line.substr(8, line.find('/', 8) - 8);
-    const auto of = line.find("ticket of ");
-    kinds.push_back(
-        line.find(" full ") != std::string::npos ? "full"
-        : line.find("another server's") != std::string::npos ||
-                (of != std::string::npos && line.compare(of + 10, host.size(), host) != 0)
-            ? "other"
-            : "own");
+    const auto of = line.find("resumed by a ticket of ");
+    if (of == std::string::npos) {
+      kinds.push_back(line.find(" full ") != std::string::npos ? "full" : "?");
+    } else {
+      kinds.push_back(line.compare(of + 23, host.size(), host) == 0 ? "own" : "other");
+    }
   }
   return kinds;
 }
