@@ -46,6 +46,8 @@ const char* to_text(RingFileState state) {
       return "ring file torn";
     case RingFileState::other_pool:
       return "ring file of another pool";
+    case RingFileState::bad_keys:
+      return "ring file holds keys that no door takes (all zero, or twice)";
   }
   return "unknown state";
 }
@@ -213,6 +215,7 @@ tl::expected<Ring, RingFileState> read_slot(int file, std::uint64_t index, std::
   auto slot = wire::parse_ring_slot(body.expose());
   if (!slot) return torn;
   auto ring = to_ring(std::move(*slot), std::move(pool));
+  if (!ring && ring.error() == Rejection::bad_key) return tl::unexpected(RingFileState::bad_keys);
   if (!ring) return torn;
   return std::move(*ring);
 }

@@ -78,7 +78,8 @@ enum class RingFileState {
   other_version,
   empty,
   torn,
-  other_pool
+  other_pool,
+  bad_keys
 };
 const char* to_text(RingFileState state);
 

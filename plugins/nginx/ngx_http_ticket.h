@@ -65,9 +65,13 @@ char *ngx_http_ticket_early_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 ngx_int_t ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf);
 ngx_int_t ngx_http_ticket_early_folders(ngx_cycle_t *cycle);
 
-/* One-time tokens: the handler of the access phase; a location's settings, and what goes
- * wrong with them; in a worker, the verifiers; $ticket_token. */
+/* One-time tokens: the handler of the access phase; what the client gets for an outcome,
+ * and its name; a location's settings, and what goes wrong with them; in a worker, the
+ * verifiers; $ticket_token. */
 ngx_int_t ngx_http_ticket_token_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_ticket_token_answer(ngx_http_request_t *r,
+    ngx_http_ticket_loc_conf_t *tlcf, tkt_status status);
+const char *ngx_http_ticket_token_text(tkt_status status);
 char *ngx_http_ticket_token_merge(ngx_conf_t *cf, ngx_http_ticket_loc_conf_t *conf,
     ngx_http_ticket_loc_conf_t *prev);
 ngx_int_t ngx_http_ticket_token_start(ngx_cycle_t *cycle, ngx_array_t *gates);

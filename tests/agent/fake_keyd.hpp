@@ -7,6 +7,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -101,6 +102,22 @@ class FakeKeyd {
     seal();
   }
 
+  // A new generation, signed and whole, whose epochs or secrets are spoiled.
+  using Spoil = std::function<void(feed::Manifest&, SecretBytes&)>;
+  void spoil(const Spoil& spoil) {
+    whole_ = manifest_;
+    ++manifest_.generation;
+    secrets_ = std::make_shared<SecretBytes>(SecretBytes::copy_of(secrets_->expose()));
+    spoil(manifest_, *secrets_);
+    seal();
+  }
+  // The next one, as it was before.
+  void mend() {
+    whole_.generation = manifest_.generation + 1;
+    manifest_ = whole_;
+    draw_secrets();
+  }
+
   // Gives out what this signer would publish for another pool.
   void rename_and_override(const std::string& pool) {
     auto other = manifest_;
@@ -181,7 +198,7 @@ class FakeKeyd {
 
   std::string pool_;
   crypto::SignerSeed signer_ = crypto::SignerSeed::random();
-  feed::Manifest manifest_;
+  feed::Manifest manifest_, whole_;
   std::shared_ptr<SecretBytes> secrets_;
   std::unordered_map<std::uint32_t, Bytes> by_number_;
   std::uint32_t last_number_ = 0;
@@ -269,6 +286,8 @@ class Host {
     }
     return false;
   }
+
+  std::shared_ptr<ring::RingWriter> writer() const { return writer_; }
 
   std::filesystem::path ring_path() const { return folder / "web.ring"; }
   std::filesystem::path state() const { return folder / "state"; }

@@ -1,6 +1,8 @@
 // What nginx -t says of wrong and of doubtful directives.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "nginx/nginx.hpp"
 
 using namespace nginx;
@@ -20,6 +22,12 @@ class Bench {
   support::Outcome test_stream(const std::string& text) const {
     return Nginx::test(folder / "nginx", "stream { server { listen 127.0.0.1:20444 ssl; " +
                                              certificates.of("a.test") + text + " } }");
+  }
+  // Of a text in the last configuration.
+  std::string line_of(const std::string& text) const {
+    const auto conf = support::read_text(folder / "nginx/nginx.conf");
+    const auto end = conf.begin() + static_cast<std::ptrdiff_t>(conf.find("\n" + text));
+    return std::to_string(std::count(conf.begin(), end, '\n') + 2);
   }
   std::string ring() const { return folder / "web.ring"; }
 
@@ -76,12 +84,12 @@ TEST_SUITE("nginx: configuration") {
       INFO(outcome.output);
       CHECK(outcome.code == 1);
       CHECK(says(outcome, wrong.says));
-      // its head is four lines, the block two more, the server's directive the line below
-      CHECK(says(outcome, "nginx.conf:"));
+      CHECK(says(outcome, "nginx.conf:" + bench.line_of(wrong.directive)));
     }
     const auto outcome = bench.test_stream("\nticket_ring /tmp;");
     CHECK(outcome.code == 1);
     CHECK(says(outcome, "ticket_ring \"/tmp\" is not a file in "));
+    CHECK(says(outcome, "nginx.conf:" + bench.line_of("ticket_ring /tmp;")));
   }
 
   TEST_CASE("what is doubtful is warned of, with the lines of both servers") {

@@ -111,4 +111,72 @@ TEST_SUITE("nginx: host") {
       CHECK(said.find(ticket::base64url(ticket::as_bytes(key)).substr(0, 40)) == std::string::npos);
     }
   }
+
+  TEST_CASE("stock nginx seals with a key of zeros, which everybody has") {
+    const support::TempFolder folder;
+    const Certificates certificates(folder / "web");
+    const std::string key = folder / "key", kept = folder / "session";
+    const std::string zeros = "00 00 00 00 00 00 00 00-00 00 00 00 00 00 00 00 ";
+    support::write_text(key, std::string(80, '\0'));
+    const int port = support::unused_port();
+    const Nginx stock(folder / "nginx",
+                      http_block(folder / "nginx",
+                                 "server { listen 127.0.0.1:" + std::to_string(port) + " ssl; " +
+                                     certificates.of("a.test") + " ssl_session_ticket_key " + key +
+                                     "; return 200 \"\"; }"));
+    for (const int version : {12, 13}) {
+      CAPTURE(version);
+      CHECK(connect(port, {.version = version, .keep = kept}).key_name == zeros);
+      CHECK(connect(port, {.version = version, .offer = kept}).reused);
+    }
+  }
+
+  TEST_CASE("promise 11: nginx takes no ring with all-zero, repeated or twice-named keys") {
+    Host host;
+    using Slot = ticket::wire::RingSlot;
+    const struct {
+      const char* what;
+      RingFile::Spoil spoil;
+    } cases[] = {
+        {"an all-zero secret",
+         [](Slot& s) { std::ranges::fill(s.secrets.fill().first(32), std::byte{0}); }},
+        {"a repeated secret",
+         [](Slot& s) {
+           std::ranges::copy(s.secrets.expose().first(32), s.secrets.fill().begin() + 32);
+         }},
+        {"an all-zero id", [](Slot& s) { s.epochs[0].id = {}; }},
+        {"a repeated id", [](Slot& s) { s.epochs[1].id = s.epochs[0].id; }},
+        {"a repeated number", [](Slot& s) { s.epochs[1].number = s.epochs[0].number; }},
+    };
+    const std::vector<Life> others{{7, -1h, 1h, 3h}, {8, 1h, 2h, 4h}};
+    const auto before = host.visit("a.test", "a").key_name;
+    REQUIRE_FALSE(before.empty());
+
+    for (const auto& wrong : cases) {
+      CAPTURE(wrong.what);
+      host.ring.plant(others, wrong.spoil);
+      std::this_thread::sleep_for(600ms);
+      CHECK(host.visit("a.test", "", "a").reused);
+      CHECK(host.visit("a.test", "new").key_name == before);
+
+      host.ring.publish(host.lives);
+      std::this_thread::sleep_for(300ms);
+    }
+    const auto log = host.nginx->log();
+    CHECK_MESSAGE(
+        log.find("web.ring: ring file holds keys that no door takes") != std::string::npos, log);
+
+    // who starts on it has no keys, and takes up the next ring
+    host.ring.plant(others, cases[0].spoil);
+    host.nginx->restart();
+    CHECK(host.visit("a.test", "none", "a").body == "unknown_key");
+    CHECK_FALSE(fs::exists(host.folder / "none"));
+    host.ring.plant(others, [](Slot&) {});  // what a writer wrote that refuses none
+    CHECK(support::wait_until(
+        [&] {
+          const auto sealed = host.visit("a.test", "new").key_name;
+          return !sealed.empty() && sealed != before;
+        },
+        5s));
+  }
 }

@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
 
+#include "crypto/digest.hpp"
 #include "ring/derive.hpp"
 #include "support/rings.hpp"
 #include "support/s_client.hpp"
@@ -70,6 +72,43 @@ void RingFile::publish(const std::vector<Life>& lives,
   ring.revocations = revocations;
   if (!writer_.publish(ring, now)) throw std::runtime_error("publish");
   writer_.heartbeat(now);
+}
+
+// The ring file's head has the index of its slot at 16 and the size of one at 12; a slot
+// has its index, its body's size and hash, and from 44 on the body.
+void RingFile::plant(const std::vector<Life>& lives, const Spoil& spoil) const {
+  const auto at = [](std::string& file, std::size_t offset, auto value) {
+    std::memcpy(&value, file.data() + offset, sizeof value);
+    return value;
+  };
+  const auto slot_at = [&](std::string& file, std::uint64_t index) {
+    return 4096 + (index & 1) * at(file, 12, std::uint32_t());
+  };
+  const fs::path scratch = path_.string() + ".scratch";
+  RingFile(scratch, member_).publish(lives);
+  auto whole = support::read_text(scratch), file = support::read_text(path_);
+  fs::remove(scratch);
+
+  const auto from = slot_at(whole, at(whole, 16, std::uint64_t()));
+  const auto body = std::string_view(whole).substr(from + 44, at(whole, from + 8, std::uint32_t()));
+  auto slot = ticket::wire::parse_ring_slot(ticket::as_bytes(body));
+  if (!slot) throw std::runtime_error("plant");
+  spoil(*slot);
+  const auto spoiled = ticket::wire::write_ring_slot(*slot);
+
+  const auto index = at(file, 16, std::uint64_t()) + 1;
+  const auto size = static_cast<std::uint32_t>(spoiled.size());
+  std::string head(12, '\0');
+  std::memcpy(head.data(), &index, 8);
+  std::memcpy(head.data() + 8, &size, 4);
+  head += ticket::as_text(ticket::crypto::sha256(spoiled.expose()));
+  head += ticket::as_text(spoiled.expose());
+  std::fstream out(path_, std::ios::in | std::ios::out | std::ios::binary);
+  out.seekp(static_cast<std::streamoff>(slot_at(file, index)));
+  out.write(head.data(), static_cast<std::streamsize>(head.size()));
+  out.seekp(16);
+  out.write(reinterpret_cast<const char*>(&index), sizeof index);
+  if (!out.flush()) throw std::runtime_error("plant");
 }
 
 std::string hmac_key_of(std::uint32_t epoch, const std::string& context) {
@@ -209,7 +248,7 @@ Shake connect(int port, const Client& client) {
   }
   const auto seen = support::connect(how);
   const auto& text = seen.output;
-  Shake shake{seen.ok, seen.reused, "", text};
+  Shake shake{seen.ok, seen.reused, seen.key_name, "", text};
   // behind the head: what s_client shows of a ticket has "<<" by chance
   if (const auto at = text.find("<<", text.find("HTTP/1.1 ")); at != std::string::npos) {
     shake.body = text.substr(at + 2, text.find(">>", at) - at - 2);

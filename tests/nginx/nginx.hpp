@@ -3,12 +3,14 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "ring/ring_file.hpp"
 #include "support/process.hpp"
+#include "wire/ring_slot.hpp"
 
 namespace nginx {
 
@@ -47,6 +49,9 @@ class RingFile {
   // Secrets follow from an epoch's number, so files of one pool agree.
   void publish(const std::vector<Life>& lives,
                const std::vector<ticket::ring::Revocation>& revocations = {});
+  // The same spoiled, whole and with its checksum, by a writer that refuses nothing.
+  using Spoil = std::function<void(ticket::wire::RingSlot&)>;
+  void plant(const std::vector<Life>& lives, const Spoil& spoil) const;
   const fs::path& path() const { return path_; }
 
  private:
@@ -103,6 +108,7 @@ struct Client {
 struct Shake {
   bool ok;  // the handshake and a response of 200
   bool reused;
+  std::string key_name;  // of the ticket that it kept, in hex
   std::string body;
   std::string output;
 };

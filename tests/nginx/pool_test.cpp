@@ -3,13 +3,12 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <regex>
-#include <sstream>
 #include <thread>
 
 #include "faults/memory.hpp"
 #include "nginx/nginx.hpp"
+#include "support/tls_visit.hpp"
 
 using namespace nginx;
 
@@ -239,7 +238,9 @@ TEST_SUITE("nginx") {
     const faults::Needles needles{{"epoch 0x4142", hmac_key_of(0x4142, "a")}};
     pool.first_ring.publish({{0x4142, -1h, 4s, 4s}});
     std::this_thread::sleep_for(1s);
-    for (int i = 0; i < 12; ++i) pool.begin(pool.first.port, 13, "a.test", "s");
+    for (int i = 0; i < 12; ++i) {  // not s_client: on a busy machine the key would end first
+      support::visit({.port = static_cast<std::uint16_t>(pool.first.port), .name = "a.test"});
+    }
 
     const auto workers = pool.one->children();
     REQUIRE(workers.size() == 2);
@@ -326,77 +327,6 @@ TEST_SUITE("nginx") {
       if (version == 12) continue;  // s_client does not keep a ticket that is renewed
       const auto next = connect(later.port, {.version = version, .offer = renewed});
       CHECK(next.body.starts_with("resumed web 3 1 "));
-    }
-  }
-
-  TEST_CASE("in steady state the module asks the kernel for no lock and no memory") {
-    const support::TempFolder folder;
-    const Certificates certificates(folder / "web");
-    RingFile ring(folder / "web.ring");
-    ring.publish(three_epochs());
-    support::write_text(folder / "key", std::string(80, 'k'));
-    const auto calls = [&](const std::string& name, const std::string& tickets, int version) {
-      const int port = support::unused_port();
-      const auto there = folder / name;
-      const Nginx server(
-          there, http_block(there, tickets + "; server { listen 127.0.0.1:" + std::to_string(port) +
-                                       " ssl; server_name a.test; " + certificates.of("a.test") +
-                                       " return 200 \"\"; }"));
-      const std::string kept = folder / (name + ".session");
-      const auto resume = [&](int times) {
-        for (int i = 0; i < times; ++i) {
-          CHECK(connect(port, {.version = version, .offer = kept}).reused);
-        }
-      };
-      connect(port, {.version = version, .keep = kept});
-      resume(20);  // both workers have warmed up
-      std::vector<std::string> argv = {
-          "strace",
-          "-f",
-          "-qq",
-          "-o",
-          folder / "calls",
-          "-e",
-          "trace=accept4,futex,getrandom,mmap,munmap,mremap,brk,madvise,mprotect"};
-      for (const auto pid : server.children()) {
-        argv.insert(argv.end(), {"-p", std::to_string(pid)});
-      }
-      support::Process strace(argv);
-      const auto attached = [&] {
-        return std::ranges::all_of(server.children(), [](pid_t pid) {
-          return support::read_text("/proc/" + std::to_string(pid) + "/status")
-                     .find("TracerPid:\t0") == std::string::npos;
-        });
-      };
-      REQUIRE(support::wait_until(attached, 10s));
-      resume(30);
-      strace.send(SIGTERM);
-      strace.wait(5s);
-      const auto text = support::read_text(folder / "calls");
-      // A call that another worker's interrupts in the log has a second line, "<... resumed>".
-      std::size_t accepted = 0;
-      std::string others;
-      std::istringstream lines(text);
-      for (std::string line; std::getline(lines, line);) {
-        if (line.find("accept4(") != std::string::npos) {
-          ++accepted;
-        } else if (line.find(" resumed>") == std::string::npos) {
-          others += line + '\n';
-        }
-      }
-      CHECK(accepted >= 30);
-      return others;
-    };
-    for (const int version : both_versions) {
-      CAPTURE(version);
-      const auto number = std::to_string(version);
-      const auto with = calls("module" + number, "ticket_ring " + ring.path().string(), version);
-      const auto without =
-          calls("static" + number, "ssl_session_ticket_key " + (folder / "key").string(), version);
-      INFO("with the module:\n", with, "without:\n", without);
-      // One for each resumption would be 30. A few are the allocator's, which now and then
-      // gives the heap's top back.
-      CHECK(std::ranges::count(with, '\n') < std::ranges::count(without, '\n') + 10);
     }
   }
 

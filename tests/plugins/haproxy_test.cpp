@@ -81,6 +81,17 @@ std::string section(const std::string& context, const fs::path& file, const fs::
          file.string() + "\"\nsockets = [\"" + socket.string() + "\"]\n";
 }
 
+// What a stats socket says to commands, a line each.
+std::string ask(const fs::path& socket, const std::string& commands) {
+  return support::run(
+             {"/usr/bin/python3", "-c",
+              "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+              "s.sendall(sys.stdin.buffer.read()); print(s.recv(4096).decode())",
+              socket},
+             {.input = commands})
+      .output;
+}
+
 // The key under which a server seals now.
 std::string sealing_key(const World& world, std::uint16_t port) {
   return world.visit(port, {.keep = "sealing"}).key_name;
@@ -183,13 +194,7 @@ TEST_SUITE("haproxy") {
     std::string foreign(108, 'A');
     foreign.back() = '=';
     const auto set = "set ssl tls-key " + world.at("a.keys").string() + " " + foreign + "\n";
-    const auto done =
-        support::run({"/usr/bin/python3", "-c",
-                      "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
-                      "s.sendall(sys.stdin.buffer.read()); print(s.recv(4096).decode())",
-                      haproxy->socket},
-                     {.input = set + set});
-    CHECK(done.output.find("updated") != std::string::npos);
+    CHECK(ask(haproxy->socket, set + set).find("updated") != std::string::npos);
 
     CHECK(fed().agree());
   }
@@ -210,15 +215,38 @@ TEST_SUITE("haproxy") {
     CHECK(fed().agree());
   }
 
+  TEST_CASE("promise 11: stock HAProxy seals with a key of zeros; fed, it never keeps one") {
+    auto& world = fed().world;
+    const auto file = world.at("zeros.keys");
+    const std::string key = std::string(107, 'A') + "=",
+                      zeros = "00 00 00 00 00 00 00 00-00 00 00 00 00 00 00 00 ";
+    write_text(file, key + "\n" + key + "\n" + key + "\n");
+    Haproxy haproxy(world, "zeros", file, file);
+    for (const auto version : {Tls::v1_2, Tls::v1_3}) {
+      CAPTURE(to_text(version));
+      const auto begun = world.visit(haproxy.plain, {.version = version, .keep = "zeros"});
+      CHECK(begun.key_name == zeros);  // this is the hole: everybody has that key
+      CHECK(world.visit(haproxy.plain, {.version = version, .offer = "zeros"}).reused);
+    }
+    const auto healed = [&] { return sealing_key(world, haproxy.plain) != zeros; };
+
+    world.configure(section("zeros", file, haproxy.socket));
+
+    REQUIRE_MESSAGE(wait_until(healed, 10s), world.agent_log());
+    CHECK_FALSE(world.visit(haproxy.plain, {.offer = "zeros"}).reused);
+    CHECK(read_text(file).find("AAAAAAAA") == std::string::npos);
+    const auto set = "set ssl tls-key " + file.string() + " " + key + "\n";
+    CHECK(ask(haproxy.socket, set + set).find("updated") != std::string::npos);
+    write_text(file, key + "\n" + key + "\n" + key + "\n");
+    CHECK(wait_until(healed, 3s));
+    CHECK(wait_until([&] { return read_text(file).find("AAAAAAAA") == std::string::npos; }, 3s));
+  }
+
   TEST_CASE("any stats socket gives the keys out, whatever its level") {
     auto& [world, haproxy, port, server] = fed();
-    const auto done =
-        support::run({"/usr/bin/python3", "-c",
-                      "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
-                      "s.sendall(b'show tls-keys *\\n'); print(s.recv(4096).decode())",
-                      haproxy->socket.string() + ".user"});
     // docs/haproxy.md warns of it; a HAProxy that refuses is better news
-    CHECK(done.output.find("0.0 ") != std::string::npos);
+    const auto said = ask(haproxy->socket.string() + ".user", "show tls-keys *\n");
+    CHECK(said.find("0.0 ") != std::string::npos);
   }
 
   TEST_CASE(

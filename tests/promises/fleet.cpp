@@ -15,6 +15,12 @@ std::map<std::string, std::string> environment() {
   return {{"TICKET_BUILD", support::build_root().string()}};
 }
 
+std::vector<std::string> joined(std::vector<std::string> argv,
+                                const std::vector<std::string>& more) {
+  argv.insert(argv.end(), more.begin(), more.end());
+  return argv;
+}
+
 std::string tool_path() { return support::source_root() / "tools/fleet"; }
 
 // The second word of the line that begins with `name`.
@@ -27,10 +33,12 @@ std::string second_word(const fs::path& file, const std::string& name) {
 
 }  // namespace
 
-Fleet::Fleet(int servers, const Times& times)
-    : up_({tool_path(), "up", "--dir", folder_ / "fleet", "--servers", std::to_string(servers),
-           "--rotate-every", times.rotate_every, "--lifetime", times.lifetime, "--publish-ahead",
-           times.publish_ahead, "--stretch", times.stretch},
+Fleet::Fleet(int servers, const Times& times, const std::vector<std::string>& more)
+    : up_(joined(
+              {tool_path(), "up", "--dir", folder_ / "fleet", "--servers", std::to_string(servers),
+               "--rotate-every", times.rotate_every, "--lifetime", times.lifetime,
+               "--publish-ahead", times.publish_ahead, "--stretch", times.stretch},
+              more),
           {.environment = environment()}) {
   const bool serves = support::wait_until(
       [this] { return fs::exists(folder_ / "fleet/endpoints") || !up_.alive(); }, 120s);
@@ -100,9 +108,7 @@ tkt_ring_info Fleet::ring(int number) const {
 fs::path Fleet::session(const std::string& name) const { return folder_ / (name + ".session"); }
 
 void Fleet::tool(const std::vector<std::string>& arguments) const {
-  std::vector<std::string> argv = {tool_path()};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  argv.insert(argv.end(), {"--dir", folder_ / "fleet"});
+  const auto argv = joined(joined({tool_path()}, arguments), {"--dir", folder_ / "fleet"});
   const auto done = support::run(argv, {.environment = environment()}, 30s);
   if (done.code != 0) throw std::runtime_error("tools/fleet: " + done.output);
 }

@@ -25,8 +25,9 @@ struct Times {
 
 class Fleet {
  public:
-  // Returns when all servers share a key; throws when that does not come about.
-  Fleet(int servers, const Times& times);
+  // Returns when all servers share a key; throws when that does not come about. `more`:
+  // of tools/fleet's options, for other kinds of servers.
+  Fleet(int servers, const Times& times, const std::vector<std::string>& more = {});
   ~Fleet();
 
   const std::filesystem::path& folder() const { return folder_.path(); }
