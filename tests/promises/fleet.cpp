@@ -17,6 +17,12 @@ std::map<std::string, std::string> environment() {
 
 std::string tool_path() { return support::source_root() / "tools/fleet"; }
 
+std::vector<std::string> joined(std::vector<std::string> argv,
+                                const std::vector<std::string>& more) {
+  argv.insert(argv.end(), more.begin(), more.end());
+  return argv;
+}
+
 // The second word of the line that begins with `name`.
 std::string second_word(const fs::path& file, const std::string& name) {
   std::istringstream lines(support::read_text(file));
@@ -27,10 +33,12 @@ std::string second_word(const fs::path& file, const std::string& name) {
 
 }  // namespace
 
-Fleet::Fleet(int servers, const Times& times)
-    : up_({tool_path(), "up", "--dir", folder_ / "fleet", "--servers", std::to_string(servers),
-           "--rotate-every", times.rotate_every, "--lifetime", times.lifetime, "--publish-ahead",
-           times.publish_ahead, "--stretch", times.stretch},
+Fleet::Fleet(int servers, const Times& times, const std::vector<std::string>& more)
+    : up_(joined(
+              {tool_path(), "up", "--dir", folder_ / "fleet", "--servers", std::to_string(servers),
+               "--rotate-every", times.rotate_every, "--lifetime", times.lifetime,
+               "--publish-ahead", times.publish_ahead, "--stretch", times.stretch},
+              more),
           {.environment = environment()}) {
   const bool serves = support::wait_until(
       [this] { return fs::exists(folder_ / "fleet/endpoints") || !up_.alive(); }, 120s);
@@ -51,6 +59,14 @@ std::string Fleet::keyd_address() const {
   const auto text = support::read_text(folder_ / "fleet/authority/keyd.toml");
   std::smatch match;
   if (!std::regex_search(text, match, listen)) throw std::runtime_error("no listen in keyd.toml");
+  return match[1];
+}
+
+std::string Fleet::issuer_address() const {
+  static const std::regex listen("\\[pool\\.tokens\\]\\s+listen = \"([^\"]+)\"");
+  const auto text = support::read_text(folder_ / "fleet/authority/keyd.toml");
+  std::smatch match;
+  if (!std::regex_search(text, match, listen)) throw std::runtime_error("no issuer in keyd.toml");
   return match[1];
 }
 

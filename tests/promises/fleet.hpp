@@ -26,12 +26,14 @@ struct Times {
 class Fleet {
  public:
   // Returns when all servers share a key; throws when that does not come about.
-  Fleet(int servers, const Times& times);
+  Fleet(int servers, const Times& times, const std::vector<std::string>& more = {});
   ~Fleet();
 
   const std::filesystem::path& folder() const { return folder_.path(); }
   std::filesystem::path host(int number) const;
   std::string keyd_address() const;
+  // With "--tokens" in `more`.
+  std::string issuer_address() const;
 
   // keyd, agent1, server1, ...
   void kill(const std::string& process);
