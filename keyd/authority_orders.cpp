@@ -96,6 +96,9 @@ void Authority::draft_orders(Draft& draft, Moment now) {
 Authority::Outcome Authority::carry_out(Draft& draft, const Order& order, Moment now) const {
   if (order.kind == Order::Kind::accept_clock) return accept_clock(draft, order);
   auto* state = draft.state.pool(order.pool);
+  if (!pools_.contains(order.pool)) {  // it left the configuration while the order waited
+    return refuse("no pool is called '" + order.pool + "'");
+  }
   if (state == nullptr) return refuse("the pool " + order.pool + " has no keys yet");
   switch (order.kind) {
     case Order::Kind::expel:

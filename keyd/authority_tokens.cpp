@@ -43,6 +43,17 @@ const TokenEpoch* named(const PoolState* state, const std::string& id) {
   return found == epochs.end() ? nullptr : &*found;
 }
 
+// The one that issues next, or has begun just now; 0 = it is still to be made.
+std::uint32_t next_to_issue(const std::vector<TokenEpoch>& epochs) {
+  std::uint32_t number = 0;
+  for (const auto& epoch : epochs) {
+    if (epoch.ended()) continue;
+    number = epoch.number;
+    if (!epoch.begun) break;
+  }
+  return number;
+}
+
 void note(AuditHead& audit, const char* event, const std::string& pool, const TokenEpoch& epoch,
           sys_seconds now, const char* why = nullptr) {
   nlohmann::json line = {{"event", event}, {"pool", pool}, {"epoch", epoch.number}};
@@ -164,6 +175,7 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
   auto sight = token_outlook(draft, state, pool, now);
   auto epochs = tokens.epochs;
   const auto redeemer = redeemer_of(state, *config);
+  const bool burned = draft.issuers_burned.contains(state.name);
   for (auto& epoch : epochs) {
     // what another member recorded nobody knows; what has yet to begin is told to the new one
     const bool moved = redeemer != tokens.redeemer;
@@ -171,24 +183,20 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
     // of an older copy of the state: it may have begun since
     const bool doubtful = pool.overtaken && !epoch.begun;
     const bool exposed = draft.issuers_exposed.contains(state.name) && !epoch.ristretto.empty();
-    if ((moved && epoch.begun) || doubtful || exposed) sight.cut.insert(epoch.number);
+    if ((moved && epoch.begun) || doubtful || exposed || burned) sight.cut.insert(epoch.number);
   }
   sight.keys = count_keys(draft, epochs, *config);
 
   auto plan = plan_tokens(epochs, tokens.last_epoch, policy_of(*config), sight, now);
   draft.next_tokens[state.name] = plan.next;
   draft.heard[state.name] = {sight.sentinels, sight.lost, plan.wants_keys};
+  draft.next_issuing[state.name] = next_to_issue(plan.epochs);  // also where nothing changes
   if (plan.epochs == tokens.epochs && redeemer == tokens.redeemer) return;
   tokens.last_epoch = plan.last_number;
   tokens.redeemer = redeemer;
   adopt_tokens(draft, state, *config, sight, std::move(plan.epochs));
   draft.changed = true;
   if (plan.publish) draft.renewed.insert(state.name);
-  for (const auto& epoch : tokens.epochs) {
-    if (!epoch.ended() && !epoch.begun) {
-      draft.next_issuing.try_emplace(state.name, epoch.number);
-    }
-  }
 }
 
 // A pool without tokens, or that nobody serves any more.
@@ -286,6 +294,18 @@ Authority::Outcome Authority::rotate_issuer(Draft& draft, const PoolState& state
   const auto refuse = [](std::string why) { return tl::unexpected<std::string>(std::move(why)); };
   const auto& config = pools_.at(state.name).setup.config.tokens;
   if (!config) return refuse("the pool " + state.name + " issues no tokens");
+  if (order.burn_tokens) {
+    // whatever the clock says, and whether or not another epoch can be had at once
+    const auto count = std::ranges::count(state.tokens.epochs, false, &TokenEpoch::ended);
+    spdlog::warn("pool {}: user {} burns {} token epochs", state.name, order.by, count);
+    add_audit_line(
+        draft.state.audit,
+        {{"event", "tokens burned"}, {"pool", state.name}, {"epochs", count}, {"by", order.by}},
+        draft.at);
+    draft.issuers_burned.insert(state.name);
+    draft.renewed.insert(state.name);
+    return nlohmann::json{{"burned", count}};
+  }
   if (auto problem = clock_problem(draft.state, now); !problem.empty()) return refuse(problem);
   const auto& epochs = state.tokens.epochs;
   const auto next = std::ranges::find_if(

@@ -32,12 +32,27 @@ tl::expected<ticket::sys_seconds, std::string> time(const json& request, const c
   return ticket::sys_seconds(ticket::seconds(found->get<std::int64_t>()));
 }
 
+// `otherwise` when the field is missing.
+tl::expected<bool, std::string> flag(const json& request, const char* field, bool otherwise) {
+  const auto found = request.find(field);
+  if (found == request.end()) return otherwise;
+  if (!found->is_boolean()) return refuse(std::string(field) + " is neither true nor false");
+  return found->get<bool>();
+}
+
 tl::expected<Order, std::string> parse_expel(const json& request, Order order) {
   order.kind = Order::Kind::expel;
-  const auto drop = request.find("drop_tickets");
-  if (drop == request.end()) return order;
-  if (!drop->is_boolean()) return refuse("drop_tickets is neither true nor false");
-  order.burn = drop->get<bool>();
+  const auto drop = flag(request, "drop_tickets", true);
+  if (!drop) return refuse(drop.error());
+  order.burn = *drop;
+  return order;
+}
+
+tl::expected<Order, std::string> parse_rotate_issuer(const json& request, Order order) {
+  order.kind = Order::Kind::rotate_issuer;
+  const auto burn = flag(request, "burn", false);
+  if (!burn) return refuse(burn.error());
+  order.burn_tokens = *burn;
   return order;
 }
 
@@ -73,10 +88,7 @@ tl::expected<Order, std::string> parse_order(const json& request) {
   if (!pool) return refuse(pool.error());
   order.pool = *pool;
   if (*command == "rotate") return order;
-  if (*command == "issuer-rotate") {
-    order.kind = Order::Kind::rotate_issuer;
-    return order;
-  }
+  if (*command == "issuer-rotate") return parse_rotate_issuer(request, std::move(order));
 
   const auto member = text(request, "member");
   if (!member) return refuse(member.error());

@@ -18,6 +18,7 @@ struct Order {
   std::string pool;
   std::string member;               // of expel, readmit and revoke
   bool burn = true;                 // of expel
+  bool burn_tokens = false;         // of rotate_issuer: no token of before is good any more
   ticket::sys_seconds from, until;  // of revoke: tickets sealed then, both included
   ticket::seconds shift{0};         // of accept_clock: how far our time moves
   uid_t by = 0;                     // who ordered it, for the audit log

@@ -14,7 +14,8 @@ int run_issuer(int argc, const char* const* argv) {
   const std::string help =
       "Usage:\n"
       "  ticketctl issuer status [POOL]    Show the keys that tokens are issued with\n"
-      "  ticketctl issuer rotate POOL      Let the next epoch of tokens issue now\n"
+      "  ticketctl issuer rotate POOL      Let the next epoch of tokens issue now; --burn: and\n"
+      "                                    void all tokens of before\n"
       "\n`--help` behind each tells its options.\n"
       "\nExample:\n  ticketctl issuer status\n";
   if (verb == "--help" || verb == "-h") {

@@ -163,6 +163,12 @@ TEST_SUITE("token service") {
                          [](Outcome outcome) { CHECK(outcome == Outcome::missing); });
     CHECK(host.count(Outcome::missing) == 1);
     CHECK(host.count(Outcome::ok) == 0);
+    for (const auto* why :
+         {"token for a.test not taken: invalid\n", "token for c.test not taken: wrong_audience\n",
+          "token for a.test not taken: malformed\n", "token for a.test not taken: missing\n"}) {
+      CAPTURE(why);
+      CHECK(host.log.find(why) != std::string::npos);
+    }
     CHECK(host.redeem(token) == Outcome::ok);  // what was refused was not spent
   }
 

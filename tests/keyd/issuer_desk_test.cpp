@@ -182,6 +182,11 @@ TEST_SUITE("issuer desk") {
     const auto body = asked.body;
     asked.body = body.substr(1);
     CHECK(desk.ask(asked)->answer->status == 422);
+    for (std::size_t size = 0; size < body.size(); ++size) {
+      CAPTURE(size);
+      asked.body = body.substr(0, size);
+      CHECK(desk.ask(asked)->answer->status == 422);
+    }
     asked.content_type = "application/json";
     CHECK(desk.ask(asked)->answer->status == 415);
     asked.method = "PUT";

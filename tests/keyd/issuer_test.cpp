@@ -17,6 +17,7 @@ struct Redeeming {
     const auto block = *wire::parse_token_block(bytes.expose());
     std::vector<token::RedeemerEpoch> epochs;
     for (const auto& told : block.epochs) {
+      if (told.redeems_until <= told.issues_from) continue;  // ended before it began
       token::RedeemerEpoch epoch{told.id,
                                  told.issues_from,
                                  told.redeems_until,
@@ -68,6 +69,12 @@ std::string stored(const IssuingHouse& house, std::uint32_t number) {
 }
 
 keyd::Order rotate_issuer() { return {.kind = Order::Kind::rotate_issuer, .pool = "web"}; }
+
+keyd::Order burn_tokens() {
+  auto order = rotate_issuer();
+  order.burn_tokens = true;
+  return order;
+}
 
 std::string error(const json& answer) {
   return answer.at("ok") == true ? "" : answer.at("error").get<std::string>();
@@ -301,6 +308,8 @@ TEST_SUITE("issuer") {
     CHECK(asked.back().redeems_until == epoch.redeems_until.time_since_epoch().count());
     house.authority->sentinel_made({"web", asked.back().epoch, "connection refused"}, house.now);
     CHECK(house.alarm("issuing").find("connection refused") != std::string::npos);
+    house.run(10s);
+    CHECK(house.issuing() == 0);
 
     house.store_lives = true;
     house.follow();
@@ -465,7 +474,10 @@ TEST_SUITE("issuer") {
 
     house.run(23h + 30min);
     CHECK(house.order(rotate_issuer()).at("epoch") == 3);
-    house.run(5s);
+    house.run(2s);
+    // in a hurry still: it begins as soon as it can, and that is what it says
+    CHECK(house.order(rotate_issuer()).at("epoch") == 3);
+    house.run(3s);
     CHECK(house.issuing() == 3);
   }
 
@@ -495,6 +507,99 @@ TEST_SUITE("issuer") {
     House plain;
     plain.tend();
     CHECK(error(plain.order(rotate_issuer())).find("issues no tokens") != std::string::npos);
+  }
+
+  TEST_CASE("an order for a pool that leaves the configuration meanwhile is refused") {
+    IssuingHouse house(tokens_config(true));
+    house.run(1h);
+    std::string said;
+    house.authority->order(rotate_issuer(), [&](const json& answer) { said = error(answer); });
+    house.authority->configure({}, house.now);
+    house.tend();
+    CHECK(said == "no pool is called 'web'");
+  }
+
+  TEST_CASE("promise 16: burned by order, tokens of before are taken nowhere, and others issue") {
+    for (const bool redis : {true, false}) {
+      for (const auto type : {TokenType::blind_rsa, TokenType::ristretto}) {
+        CAPTURE(redis);
+        CAPTURE(static_cast<int>(type));
+        IssuingHouse house(tokens_config(redis, true));
+        house.run(23h + 30min);  // epoch 1 issues, 2 is announced
+        const auto withdrawal = house.withdrawal(type);
+        const auto token =
+            withdrawal.finish(*from_base64url(house.ask(withdrawal.request()).body))->front();
+        REQUIRE(Redeeming(house).takes(token, house.now));
+        const auto before = house.last().generation;
+
+        const auto answer = house.order(burn_tokens());
+
+        REQUIRE(error(answer).empty());
+        CHECK(answer.at("burned") == 2);
+        CHECK(answer.at("epoch") == 3);
+        CHECK(answer.at("generation") > before);
+        CHECK(house.tells("tokens burned"));
+        CHECK_FALSE(Redeeming(house).takes(token, house.now));
+        CHECK(house.issuing() == 0);
+        CHECK(house.ask(withdrawal.request()).status == 503);
+        for (const std::uint32_t number : {1, 2}) CHECK(stored(house, number) == "L");
+
+        house.run(6s);
+        CHECK(house.issuing() == 3);
+        for (const std::uint32_t number : {1, 2}) CHECK(stored(house, number) == "-");
+        CHECK(house.ask(type) == 200);
+        CHECK_FALSE(Redeeming(house).takes(token, house.now));
+      }
+    }
+  }
+
+  TEST_CASE("nothing is signed beyond the second, though nobody has tended since") {
+    IssuingHouse house(tokens_config(true));
+    house.follow();
+    const auto ends = house.state().epochs.at(0).issues_until;
+    house.run(ends - 1s - house.now);
+    const auto withdrawal = house.withdrawal();
+    CHECK(house.ask(withdrawal.request()).status == 200);
+    house.now = ends;
+    CHECK(house.ask(withdrawal.request()).status != 200);
+  }
+
+  TEST_CASE("no sentinel is asked for of an epoch that has ended") {
+    IssuingHouse house(tokens_config(true));
+    house.run(1h);
+    const auto id = hex(house.state().epochs.at(0).id);
+    house.member_lives = false;  // so that it still stands
+    house.order(burn_tokens());
+    const auto asked = house.said.sentinels.size();
+    house.reload();
+    REQUIRE(stored(house, 1) == "L");
+    for (auto i = asked; i < house.said.sentinels.size(); ++i) {
+      CHECK(house.said.sentinels[i].epoch != id);
+    }
+  }
+
+  TEST_CASE("a burn waits neither for the clock nor for a key") {
+    IssuingHouse house(tokens_config(true));
+    house.run(1h);
+    const auto withdrawal = house.withdrawal();
+    const auto token =
+        withdrawal.finish(*from_base64url(house.ask(withdrawal.request()).body))->front();
+    house.maker_lives = false;
+    const auto before = house.last().generation;
+    json answer;
+    house.authority->order(burn_tokens(), [&](const json& told) { answer = told; });
+    house.authority->tend(Moment(house.now, house.now + 400s));
+    REQUIRE(error(answer).empty());
+    CHECK(answer.at("burned") == 1);
+    CHECK(answer.at("epoch") == 0);
+    REQUIRE(house.last().generation > before);
+    CHECK_FALSE(Redeeming(house).takes(token, house.now));
+    CHECK(stored(house, 1) == "L");
+
+    house.maker_lives = true;
+    house.run(10s);  // the clocks agree again
+    CHECK(house.issuing() == 2);
+    CHECK(house.ask() == 200);
   }
 
   TEST_CASE("promise 16: who is expelled has no private key of an epoch that goes on") {
@@ -619,6 +724,8 @@ TEST_SUITE("issuer") {
     CHECK(after.number == before.number);
     CHECK(after.issues_from == before.issues_from + 9 * 24h);
     CHECK(after.redeems_until == before.redeems_until + 9 * 24h);
+    CHECK(house.said.directories.back().changes_at ==
+          after.issues_until.time_since_epoch().count());
     CHECK(house.ask() == 200);
   }
 

@@ -477,6 +477,9 @@ TEST_SUITE("order requests") {
     REQUIRE(rotate.has_value());
     CHECK(rotate->kind == Order::Kind::rotate_issuer);
     CHECK(rotate->pool == "web");
+    CHECK_FALSE(rotate->burn_tokens);
+    CHECK(keyd::parse_order({{"command", "issuer-rotate"}, {"pool", "web"}, {"burn", true}})
+              ->burn_tokens);
   }
 
   TEST_CASE("promise 15: what is missing or of another kind is named") {
@@ -486,6 +489,8 @@ TEST_SUITE("order requests") {
     CHECK(why(R"({"command": "burn"})").find("known are") != std::string::npos);
     CHECK(why(R"({"command": "rotate"})") == "pool is missing");
     CHECK(why(R"({"command": "issuer-rotate"})") == "pool is missing");
+    CHECK(why(R"({"command": "issuer-rotate", "pool": "web", "burn": "yes"})") ==
+          "burn is neither true nor false");
     CHECK(why(R"({"command": "expel", "pool": "web"})") == "member is missing");
     CHECK(why(R"({"command": "expel", "pool": "web", "member": ""})") == "member is no text");
     CHECK(why(R"({"command": "expel", "pool": "web", "member": "a", "drop_tickets": 1})") ==

@@ -29,14 +29,25 @@ constexpr std::uint16_t member = 1;
 
 const token::TokenTypes types(token::TokenTypes::ristretto_draft_code);
 
-ByteArray<16> epoch_id() {
+ByteArray<16> epoch_id(std::uint32_t number) {
   ByteArray<16> id{};
-  id.fill(std::byte{0xe1});
+  id.fill(static_cast<std::byte>(0xe0 + number));
   return id;
 }
 
 std::string of(const std::string& name, std::uint16_t port) {
   return name + " = \"127.0.0.1:" + std::to_string(port) + "\"\n";
+}
+
+// The wall clock as a file has it, read anew each time; all else is the machine's.
+std::map<std::string, std::string> turned_by(const fs::path& clock) {
+  auto library = support::run({"faketime", "-m", "-f", "+0", "printenv", "LD_PRELOAD"}).output;
+  while (library.ends_with('\n')) library.pop_back();
+  return {{"LD_PRELOAD", library},
+          {"FAKETIME_TIMESTAMP_FILE", clock},
+          {"FAKETIME_NO_CACHE", "1"},
+          {"FAKETIME_DONT_FAKE_MONOTONIC", "1"},
+          {"NO_FAKE_STAT", "1"}};
 }
 
 // A connected socket with a deadline for each read and write.
@@ -78,13 +89,15 @@ void make_certificate(const fs::path& folder) {
 
 }  // namespace
 
-TokenAgent::TokenAgent()
+TokenAgent::TokenAgent(const TokenAgentTimes& times)
     : spop(support::unused_port()),
       http(support::unused_port()),
       metrics_port(support::unused_port()),
+      times_(times),
       key_(token::IssuerKey::generate(TokenType::ristretto)) {
   make_certificate(folder_.path());
   write_config("");
+  set_clock("+0");
   write_ring();
   start();
   // its epoch has begun once it has a challenge
@@ -109,20 +122,25 @@ void TokenAgent::write_ring() {
   block.ristretto_type = token::TokenTypes::ristretto_draft_code;
   block.redeemer = member;
   block.capacity = 100'000;
-  wire::TokenBlockEpoch epoch;
-  epoch.number = 1;
-  epoch.id = epoch_id();
-  epoch.made = now;
-  epoch.issues_from = now + announced;
-  epoch.issues_until = now + 1h;
-  epoch.redeems_until = now + 2h;
-  epoch.context.fill(std::byte{0xc0});
-  const auto location_key = Secret<32>::random();
-  epoch.location_key = location_key.expose();
+  const auto location_keys = Secret<64>::random();
   const auto scalar = key_.secret();
-  epoch.ristretto = scalar.expose();
-  block.epochs.push_back(epoch);
-  ring.tokens = wire::write_token_block(block);
+  auto begins = now + announced;
+  for (const std::uint32_t number : {1, 2}) {
+    wire::TokenBlockEpoch epoch;
+    epoch.number = number;
+    epoch.id = epoch_id(number);
+    epoch.made = now;
+    epoch.issues_from = begins;
+    epoch.issues_until = epoch.redeems_until = begins + (number == 1 ? times_.first_epoch : 1h);
+    epoch.context.fill(static_cast<std::byte>(0xc0 + number));
+    epoch.location_key = location_keys.expose().subspan(32 * (number - 1), 32);
+    epoch.ristretto = scalar.expose();
+    begins = epoch.redeems_until;
+    block.epochs.push_back(epoch);
+  }
+  first_ends_ = block.epochs.front().redeems_until;
+  block_ = wire::write_token_block(block);
+  ring.tokens = SecretBytes::copy_of(block_.expose());
   ticket::ring::RingWriter writer(at("web.ring"), "web");
   if (!writer.publish(ring, Moment(now))) throw std::runtime_error("the ring is refused");
 }
@@ -138,9 +156,17 @@ void TokenAgent::write_config(const std::string& lines) const {
           of("spop", spop) + of("http", http) + lines);
 }
 
+void TokenAgent::set_clock(const std::string& offset) const {
+  support::write_text(at("clock.new"), offset + "\n");
+  fs::rename(at("clock.new"), at("clock"));
+}
+
 void TokenAgent::start() {
+  support::ProcessOptions options;
+  if (times_.turned) options.environment = turned_by(at("clock"));
   process_.emplace(std::vector<std::string>{support::build_root() / "keyd/keyd", "agent",
-                                            "--config", at("agent.toml")});
+                                            "--config", at("agent.toml")},
+                   options);
   const bool answers = support::wait_until(
       [this] { return !process_->alive() || status_of(http_get(http, "/redeem")) == 400; }, 20s);
   if (!answers || !process_->alive()) throw std::runtime_error("no agent: " + log());
@@ -171,7 +197,7 @@ std::string TokenAgent::metrics() const {
   return answer.substr(answer.find("\r\n\r\n") + 4);
 }
 
-ByteArray<16> TokenAgent::epoch() const { return epoch_id(); }
+ByteArray<16> TokenAgent::epoch() const { return epoch_id(1); }
 
 std::string TokenAgent::token_for(const std::string& challenge) const {
   const auto asked = token::parse_authenticate(challenge);

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "base/secret.hpp"
 #include "support/process.hpp"
 #include "token/issuer.hpp"
 #include "wire/claim.hpp"
@@ -16,15 +18,25 @@ namespace plugins {
 
 using namespace std::chrono_literals;
 
+struct TokenAgentTimes {
+  // Epoch 1 issues and redeems so long; then epoch 2 begins, which does for an hour.
+  std::chrono::seconds first_epoch = 2h;
+  // It runs under faketime, for set_clock().
+  bool turned = false;
+};
+
 class TokenAgent {
  public:
-  TokenAgent();
+  explicit TokenAgent(const TokenAgentTimes& times = {});
 
   // Starts it, also again after kill(). It listens when this returns.
   void start();
   void kill();
   // Writes agent.toml anew, with these lines at its end, and has the agent read it.
   void reload(const std::string& lines);
+  // Sets its wall clock, by "+3h" or "-90m" from the real one, also of what is started later.
+  // Boot time goes on as it is.
+  void set_clock(const std::string& offset) const;
   pid_t pid() const { return process_->pid(); }
   bool alive() { return process_ && process_->alive(); }
   std::string log() const { return process_ ? process_->output() : ""; }
@@ -38,6 +50,10 @@ class TokenAgent {
   // A token of a.test.
   std::string token() const;
   ticket::ByteArray<16> epoch() const;
+  // When epoch 1 is over.
+  ticket::sys_seconds first_ends() const { return first_ends_; }
+  // What the ring says of its tokens.
+  const ticket::SecretBytes& token_block() const { return block_; }
 
   const std::uint16_t spop, http, metrics_port;
 
@@ -46,7 +62,10 @@ class TokenAgent {
   void write_config(const std::string& lines) const;
 
   support::TempFolder folder_;
+  const TokenAgentTimes times_;
   ticket::token::IssuerKey key_;
+  ticket::sys_seconds first_ends_;
+  ticket::SecretBytes block_;
   std::optional<support::Process> process_;
 };
 

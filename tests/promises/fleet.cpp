@@ -15,13 +15,13 @@ std::map<std::string, std::string> environment() {
   return {{"TICKET_BUILD", support::build_root().string()}};
 }
 
+std::string tool_path() { return support::source_root() / "tools/fleet"; }
+
 std::vector<std::string> joined(std::vector<std::string> argv,
                                 const std::vector<std::string>& more) {
   argv.insert(argv.end(), more.begin(), more.end());
   return argv;
 }
-
-std::string tool_path() { return support::source_root() / "tools/fleet"; }
 
 // The second word of the line that begins with `name`.
 std::string second_word(const fs::path& file, const std::string& name) {
@@ -59,6 +59,14 @@ std::string Fleet::keyd_address() const {
   const auto text = support::read_text(folder_ / "fleet/authority/keyd.toml");
   std::smatch match;
   if (!std::regex_search(text, match, listen)) throw std::runtime_error("no listen in keyd.toml");
+  return match[1];
+}
+
+std::string Fleet::issuer_address() const {
+  static const std::regex listen("\\[pool\\.tokens\\]\\s+listen = \"([^\"]+)\"");
+  const auto text = support::read_text(folder_ / "fleet/authority/keyd.toml");
+  std::smatch match;
+  if (!std::regex_search(text, match, listen)) throw std::runtime_error("no issuer in keyd.toml");
   return match[1];
 }
 

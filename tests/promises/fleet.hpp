@@ -33,6 +33,8 @@ class Fleet {
   const std::filesystem::path& folder() const { return folder_.path(); }
   std::filesystem::path host(int number) const;
   std::string keyd_address() const;
+  // With "--tokens" in `more`.
+  std::string issuer_address() const;
 
   // keyd, agent1, server1, ...
   void kill(const std::string& process);

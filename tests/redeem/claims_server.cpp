@@ -84,6 +84,7 @@ bool ClaimsServer::serve(Client& client) {
     if (mood == Mood::fickle) return false;
     client.held.push_back({claim->number, verdict});
     if (mood == Mood::garbled) client.held.back().verdict = static_cast<Verdict>(7);
+    if (mood == Mood::confused) ++client.held.back().number;
   }
   client.in.erase(client.in.begin(), client.in.begin() + static_cast<std::ptrdiff_t>(done));
   if (mood != Mood::reversed) flush(client);

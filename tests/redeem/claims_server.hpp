@@ -38,6 +38,7 @@ class ClaimsServer {
     unknowing,  // cannot tell
     fickle,     // records, and closes the connection without an answer
     garbled,    // answers what is no verdict
+    confused,   // answers another claim's number
     reversed,   // gathers claims for 30 ms, and answers the last first
   };
   void be(Mood mood) { mood_ = mood; }

@@ -113,6 +113,26 @@ TEST_SUITE("live ring") {
     CHECK(finds(live, a, name_of(ring, 1, "a")));
   }
 
+  TEST_CASE("promise 3: what has ended or is burned seals nothing, though nobody has tended") {
+    Host host;
+    auto ring = ring_of(hourly(1, 2));
+    ring.policy.stretch = 48h;
+    ring.epochs[1].burned = true;
+    host.publish(ring);
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    live.tend(host.clock.now());
+    const LiveRing::Pin pin(live);
+    const auto* keys = pin.keys(a);
+    REQUIRE(keys != nullptr);
+    const auto ends = ring.epochs[0].opens_until;
+
+    REQUIRE(keys->sealing(Moment(ends - 1s)) != nullptr);  // stretched, and not burned
+    CHECK(keys->sealing(Moment(ends - 1s))->epoch->number == 1);
+    CHECK(keys->sealing(Moment(ends)) == nullptr);
+    CHECK(keys->sealing(Moment(ends - 1s, ends)) == nullptr);  // by either clock
+  }
+
   TEST_CASE("a missing, unreadable or foreign file is said once, and taken up when it is good") {
     Host host;
     auto live = host.open();
@@ -140,6 +160,8 @@ TEST_SUITE("live ring") {
     auto live = host.open();
     const int a = live.context(purpose::openssl, "a");
     REQUIRE(sealing(live, a) == 1);
+    const auto whole = host.folder / "whole";
+    std::filesystem::copy_file(host.path, whole);
     std::ofstream(host.path) << "short";
 
     live.tend(host.clock.now());
@@ -148,6 +170,11 @@ TEST_SUITE("live ring") {
     host.clock.advance(1h);
     live.tend(host.clock.now());
     CHECK(sealing(live, a) == 2);
+
+    // and is as it was before
+    std::filesystem::copy_file(whole, host.path, std::filesystem::copy_options::overwrite_existing);
+    live.tend(host.clock.now());
+    CHECK(live.status().file == RingFileState::ok);
   }
 
   TEST_CASE("contexts are bounded, in number and in length") {
@@ -193,6 +220,26 @@ TEST_SUITE("live ring") {
     for (auto& thread : threads) thread.join();
     CHECK(lost == 0);
     CHECK(sealing(live, a) == 59);
+  }
+
+  TEST_CASE("a child has its keys anew, in memory that is locked, when it tends first") {
+    Host host;
+    host.publish(ring_of(hourly(1, 2)));
+    auto live = host.open();
+    const int a = live.context(purpose::openssl, "a");
+    const auto keys = [&]() -> const void* {
+      live.tend(host.clock.now());
+      const LiveRing::Pin pin(live);
+      return pin.keys(a);
+    };
+    const auto* before = keys();
+    CHECK(keys() == before);
+
+    const auto child = fork();
+    if (child == 0) _exit(keys() != before ? 0 : 1);
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0);
   }
 
   TEST_CASE("a forked child tends on, though a thread of its parent was tending") {

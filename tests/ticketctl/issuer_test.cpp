@@ -186,6 +186,19 @@ TEST_SUITE("issuer") {
       CHECK(contains(outcome.output, "web: epoch 4 issues next"));
       CHECK(request_of(keyd) == json{{"command", "issuer-rotate"}, {"pool", "web"}});
     }
+    for (const auto& [epoch, says] :
+         {std::pair("3", "  epoch 3 issues next"), std::pair("0", "  the next epoch is made")}) {
+      const auto socket = folder / ("burn" + std::string(epoch));
+      FakeKeyd keyd(socket, test::framed(std::string(R"({"ok":true,"burned":2,"generation":77,)") +
+                                         R"("epoch":)" + epoch + "}"));
+      const auto outcome = ask(socket, {"rotate", "web", "--burn"});
+      CHECK(outcome.code == 0);
+      CHECK(contains(outcome.output, "web: 2 epochs are burned"));
+      CHECK(contains(outcome.output, "generation 77 "));
+      CHECK(contains(outcome.output, says));
+      CHECK(request_of(keyd) ==
+            json{{"command", "issuer-rotate"}, {"pool", "web"}, {"burn", true}});
+    }
     {
       FakeKeyd keyd(folder / "no", test::framed(R"({"ok":false,"error":"no pool of that name"})"));
       const auto outcome = ask(folder / "no", {"rotate", "wbe"});

@@ -48,6 +48,15 @@ TEST_SUITE("directory") {
           Rejection::unsupported);
   }
 
+  TEST_CASE("every truncation of a directory is malformed") {
+    const auto text = write_directory({"/request", {{2, unhex(rfc::token_key), noon}}});
+    REQUIRE(parse_directory(text).has_value());
+    for (std::size_t size = 0; size < text.size(); ++size) {
+      CAPTURE(size);
+      CHECK(parse_directory(text.substr(0, size)).error() == Rejection::malformed);
+    }
+  }
+
   TEST_CASE("what is no directory") {
     const std::string keys[] = {
         R"("token-type": 2)",

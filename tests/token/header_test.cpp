@@ -95,6 +95,25 @@ TEST_SUITE("WWW-Authenticate") {
     }
   }
 
+  TEST_CASE("a field that is cut off has whole challenges or none") {
+    const auto whole = *parse_authenticate(rfc::header);
+    const std::string_view field = rfc::header;
+    for (std::size_t size = 0; size < field.size(); ++size) {
+      CAPTURE(size);
+      const auto cut = parse_authenticate(field.substr(0, size));
+      if (!cut) {
+        CHECK(cut.error() == Rejection::malformed);
+        continue;
+      }
+      REQUIRE(cut->size() <= whole.size());
+      for (std::size_t i = 0; i < cut->size(); ++i) {
+        CHECK(cut->at(i).challenge == whole.at(i).challenge);
+        const auto& key = cut->at(i).token_key;  // may be missing, and is not cut
+        CHECK((key.empty() || key == whole.at(i).token_key));
+      }
+    }
+  }
+
   TEST_CASE("max-age and token-key may be missing") {
     const auto challenges = parse_authenticate("PrivateToken challenge=YQ==");
     CHECK(challenges->at(0).token_key.empty());
