@@ -7,8 +7,9 @@ reloaded. The last line says how many handshakes failed, and how many were full 
 ticket was valid for that kind of server: both must be 0.
 
 Valid: younger than the lifetime; at HAProxy, which holds three keys, younger than a
-rotation, and its agent was not away lately. A server that is being restarted is asked
-for nothing; one that reloads is.
+rotation, and neither its agent was away lately nor, when it was sealed, that of an
+HAProxy that sealed it. A server that is being restarted is asked for nothing; one that
+reloads is.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,10 @@ class Server:
     gate: Gate = field(default_factory=Gate)
     agent_away_until: float = 0
 
+    def sealed_newest(self, when):
+        """Whether it did not lag behind; HAProxy without its agent does, by a key a rotation."""
+        return self.kind != "haproxy" or when > self.agent_away_until
+
 
 @dataclass
 class Session:
@@ -88,7 +93,8 @@ class Session:
     name: str
     protocol: str
     made: float
-    start: str
+    start: Server
+    newest: bool  # sealed with the pool's newest key
 
 
 class Soak:
@@ -107,6 +113,7 @@ class Soak:
         self.counts = Counter()
         self.deeds = Counter()
         self.trouble = []
+        self.lately = deque(maxlen=8)  # (when, what was done to whom)
 
     def going_on(self):
         return time.monotonic() < self.ends and len(self.trouble) < 20
@@ -119,8 +126,14 @@ class Soak:
                                self.fleet.dir / "ca.pem", offer, keep, certificate, timeout=20)
 
     def note(self, what, text):
+        now = time.monotonic() - self.began
         with self.lock:
-            self.trouble.append(f"{time.monotonic() - self.began:6.1f} s  {what}: {text}")
+            lately = ", ".join(f"{now - when:.1f} s ago {deed}" for when, deed in self.lately)
+            self.trouble.append(f"{now:6.1f} s  {what}: {text}\n          lately: {lately}")
+
+    def happens(self, deed):
+        with self.lock:
+            self.lately.append((time.monotonic() - self.began, deed))
 
     def open(self):
         server = random.choice(list(self.servers.values()))
@@ -140,7 +153,7 @@ class Soak:
         elif not shake.key_name:
             self.note("NO TICKET", where)
         else:
-            self.keep(Session(path, name, protocol, made, server.name))
+            self.keep(Session(path, name, protocol, made, server, server.sealed_newest(made)))
 
     def keep(self, session):
         """The oldest goes when there are many: what is resumed later is mostly still valid."""
@@ -167,7 +180,8 @@ class Soak:
                                  keep=path)
         self.judge(session, server, shake, asked)
         if shake.ok and shake.key_name and session.protocol == "TLS 1.3":
-            self.keep(Session(path, session.name, session.protocol, asked, server.name))
+            self.keep(Session(path, session.name, session.protocol, asked, server,
+                              server.sealed_newest(asked)))
         session.path.unlink(missing_ok=True)
         return True
 
@@ -175,8 +189,10 @@ class Soak:
         age = time.monotonic() - session.made
         due = age < lifetime - slack
         if server.kind == "haproxy":
-            due = age < patience_at_haproxy and asked > server.agent_away_until
-        where = (f"{session.protocol} {session.name} from {session.start} at {server.name}"
+            # three keys: what one sealed that has yet to hear of a rotation goes first
+            due = (age < patience_at_haproxy and session.newest
+                   and asked > server.agent_away_until)
+        where = (f"{session.protocol} {session.name} from {session.start.name} at {server.name}"
                  f" ({server.kind}), {age:.1f} s old")
         with self.lock:
             self.counts["due"] += due
@@ -200,8 +216,10 @@ class Soak:
         os.kill(pid, number)
 
     def restart_keyd(self):
+        self.happens("keyd killed")
         self.fleet.kill("keyd")
         time.sleep(random.uniform(0, 8))
+        self.happens("keyd started")
         self.fleet.start("keyd")
         self.fleet.wait(lambda: self.fleet.status() is not None, 30, "keyd", "keyd")
 
@@ -209,14 +227,17 @@ class Soak:
         server = random.choice(list(self.servers.values()))
         agent = server.name.replace("server", "agent")
         server.agent_away_until = time.monotonic() + 3600
+        self.happens(f"{agent} killed")
         self.fleet.kill(agent)
         time.sleep(random.uniform(0, 4))
+        self.happens(f"{agent} started")
         self.fleet.start(agent)
         server.agent_away_until = time.monotonic() + 3 * rotate_every
 
     def restart_server(self):
         server = random.choice(list(self.servers.values()))
         with server.gate.shut():
+            self.happens(f"{server.name} restarted")
             # Debian's masters leave workers behind when they are killed
             self.fleet.kill(server.name,
                             signal.SIGKILL if server.kind == "custom" else signal.SIGTERM)
@@ -239,9 +260,11 @@ class Soak:
     def reload_server(self):
         server = random.choice([server for server in self.servers.values()
                                 if server.kind != "custom"])
+        self.happens(f"{server.name} reloaded")
         self.signal(server.name, signal.SIGHUP if server.kind == "nginx" else signal.SIGUSR2)
 
     def reload_keyd(self):
+        self.happens("keyd reloaded")
         self.signal("keyd", signal.SIGHUP)
 
     def disturb(self):
