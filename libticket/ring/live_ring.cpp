@@ -182,12 +182,12 @@ void LiveRing::reload(Moment now) {
   const auto index = source_->index();
   auto ring = source_->read();
   file_state_ = ring ? RingFileState::ok : ring.error();
-  say_once(file_state_);
   if (ring) {
     adopt(index, ring->without_expired(now), now);
   } else {
     drop_ended(now);
   }
+  say_once(file_state_);  // only now: who reads "ok" finds the keys there
 }
 
 void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
