@@ -66,6 +66,8 @@ json parse_json(std::string_view text) {
     });
   } catch (const json::parse_error& error) {
     throw Wrong(place(text, error.byte) + ": not JSON");
+  } catch (const json::out_of_range&) {  // what the parser makes of 1e999, without a place
+    throw Wrong("a number that is too large");
   }
 }
 

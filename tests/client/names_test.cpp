@@ -191,6 +191,8 @@ TEST_SUITE("client: manifest") {
         {"", "line 1, column 1: not JSON"},
         {"{\n  \"version\": 1,\n  oops", "line 3, column 3: not JSON"},
         {"{\"version\": 1, \"x\": \"\xff\"}", "line 1, column 22: not JSON"},
+        {"4e414", "a number that is too large"},
+        {"{\"version\": 1e999}", "a number that is too large"},
         {"[]", "not an object"},
         {"{}", "\"version\" is missing"},
         {R"({"version": 2})", "\"version\" must be 1"},
