@@ -156,7 +156,8 @@ ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings)
         ring[i]->timer.log = cycle->log;
         ring[i]->timer.cancelable = 1;  /* a worker that is to end does not wait for it */
 
-        ngx_add_timer(&ring[i]->timer, NGX_TICKET_TEND);
+        /* at once: then the contexts that are attached below have their keys */
+        ngx_add_timer(&ring[i]->timer, 1);
     }
 
     return NGX_OK;

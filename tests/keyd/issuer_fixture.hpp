@@ -2,6 +2,8 @@
 // keys, a member that follows and redeems.
 #pragma once
 
+#include <set>
+
 #include "fixture.hpp"
 #include "token/client.hpp"
 #include "token/directory.hpp"
@@ -15,12 +17,17 @@ using token::Form;
 using token::IssuerKey;
 using token::TokenType;
 
-// In turn, from a few that are made once: each takes half a second.
+// In turn, from a few that are made once: each takes half a second. None shares its last
+// byte with another, which keyd would pass over.
 inline IssuerKey fresh_key() {
   static std::vector<SecretBytes> made;
   static std::size_t given = 0;
   constexpr std::size_t most = 6;
-  if (made.size() < most) made.push_back(IssuerKey::generate(TokenType::blind_rsa).secret());
+  static std::set<std::byte> last_bytes;
+  while (made.size() < most) {
+    auto key = IssuerKey::generate(TokenType::blind_rsa);
+    if (last_bytes.insert(key.public_key().id.back()).second) made.push_back(key.secret());
+  }
   return std::move(*IssuerKey::load(TokenType::blind_rsa, made[given++ % made.size()].expose()));
 }
 

@@ -1,6 +1,7 @@
 // What a host with nginx tells its agent and its log, and takes from its ring.
 #include <doctest/doctest.h>
 
+#include <set>
 #include <thread>
 
 #include "nginx/nginx.hpp"
@@ -20,11 +21,12 @@ class Host {
     ring.publish(lives);
     std::string servers;
     for (const std::string name : {"a.test", "b.test"}) {
-      servers += "server { listen 127.0.0.1:" + std::to_string(port) +
-                 (name == "a.test" ? " ssl reuseport" : " ssl") + "; server_name " + name + "; " +
-                 certificates.of(name) + " ticket_context " + name +
-                 "; location / { return 200 \"<<$ticket_status>>\"; }"
-                 " location /trace { ticket_trace on lines=1; } }\n";
+      servers +=
+          "server { listen 127.0.0.1:" + std::to_string(port) +
+          (name == "a.test" ? " ssl reuseport" : " ssl") + "; server_name " + name + "; " +
+          certificates.of(name) + " ticket_context " + name +
+          "; location / { return 200 \"<<$ticket_status>>\"; }"
+          " location /trace { ticket_trace on lines=1; } location /pid { return 200 $pid; } }\n";
     }
     nginx = std::make_unique<Nginx>(
         folder / "nginx",
@@ -40,6 +42,17 @@ class Host {
     };
     return connect(port,
                    {.name = name, .version = version, .keep = file(keep), .offer = file(offer)});
+  }
+
+  std::string page(const std::string& path) const {
+    const auto at = "a.test:" + std::to_string(port);
+    return support::run({"curl", "-skN", "--resolve", at + ":127.0.0.1", "https://" + at + path})
+        .output;
+  }
+  // Each has then shaken hands, so it has the keys of this ring.
+  bool all_workers_answer() const {
+    std::set<std::string> pids;
+    return support::wait_until([&] { return pids.insert(page("/pid")), pids.size() == 2; }, 10s);
   }
 
   const std::vector<Life> lives{{1, -1h, 1h, 3h}};
@@ -97,10 +110,7 @@ TEST_SUITE("nginx: host") {
     Host host;
     host.visit("a.test", "a");
     auto said = host.visit("a.test", "", "a").output;
-    said += support::run({"curl", "-skN", "--resolve",
-                          "a.test:" + std::to_string(host.port) + ":127.0.0.1",
-                          "https://a.test:" + std::to_string(host.port) + "/trace"})
-                .output;
+    said += host.page("/trace");
     host.nginx->reload();
     said += host.nginx->log();
     REQUIRE(said.find("\"pool\":\"web\"") != std::string::npos);
@@ -149,11 +159,12 @@ TEST_SUITE("nginx: host") {
         {"a repeated number", [](Slot& s) { s.epochs[1].number = s.epochs[0].number; }},
     };
     const std::vector<Life> others{{7, -1h, 1h, 3h}, {8, 1h, 2h, 4h}};
+    REQUIRE(host.all_workers_answer());
     const auto before = host.visit("a.test", "a").key_name;
     REQUIRE_FALSE(before.empty());
 
     for (const auto& wrong : cases) {
-      CAPTURE(wrong.what);
+      CAPTURE(std::string(wrong.what));
       host.ring.plant(others, wrong.spoil);
       std::this_thread::sleep_for(600ms);
       CHECK(host.visit("a.test", "", "a").reused);
