@@ -199,6 +199,45 @@ TEST_SUITE("haproxy") {
     CHECK(fed().agree());
   }
 
+  TEST_CASE("what HAProxy seals while its agent is away goes a rotation sooner at another") {
+    World world{{"5s", "20s", "10s", "20s"}, 2};
+    std::vector<Haproxy> proxies;
+    proxies.reserve(2);
+    for (int host = 1; host <= 2; ++host) {
+      const auto name = "h" + std::to_string(host);
+      const auto keys = world.at(name + ".keys");
+      world.configure(section("a", keys, world.at(name + ".sock")), host);
+      REQUIRE(wait_until([&] { return fs::exists(keys); }, 20s));
+      proxies.emplace_back(world, name, keys, keys);
+    }
+    std::uint16_t port = 0;
+    const auto server = world.openssl_server("a", port);
+    const auto &fed = proxies[0], &left = proxies[1];
+    const auto agree = [&] {
+      return wait_until(
+          [&] { return sealing_key(world, fed.plain) == sealing_key(world, left.plain); }, 20s);
+    };
+    const auto await_rotation = [&] {
+      const auto before = sealing_key(world, fed.plain);
+      REQUIRE(wait_until([&] { return sealing_key(world, fed.plain) != before; }, 20s));
+    };
+    REQUIRE(agree());
+    await_rotation();
+    REQUIRE(agree());
+
+    world.fleet.kill("agent2");
+    await_rotation();
+    REQUIRE(world.visit(left.plain, {.keep = "late"}).ok);
+    CHECK(world.visit(fed.plain, {.offer = "late"}).reused);  // the previous key there
+    await_rotation();
+    CHECK_FALSE(world.visit(fed.plain, {.offer = "late"}).reused);
+    CHECK(world.visit(left.plain, {.offer = "late"}).reused);
+    CHECK(world.visit(port, {.offer = "late"}).reused);  // holds all that open
+
+    world.fleet.start("agent2");
+    CHECK(agree());
+  }
+
   TEST_CASE("HAProxy gone is told once, and found again when it is back") {
     auto& [world, haproxy, port, server] = fed();
     haproxy->kill();
