@@ -3,6 +3,7 @@
 
 #include "config.hpp"
 #include "fake_keyd.hpp"
+#include "support/rings.hpp"
 
 using namespace test;
 
@@ -127,5 +128,35 @@ TEST_SUITE("config of feeds") {
     const auto notes = keyd::notes(keyd::read_agent_config(files.file()), noon);
     REQUIRE(notes.size() == 3);
     CHECK(notes[0].find("plain.keys is not on tmpfs") != std::string::npos);
+  }
+
+  TEST_CASE("notes tell what the pool's policy costs there, once the agent has a ring") {
+    const Files files;
+    const auto config = keyd::read_agent_config(files.file());
+    auto ring = ticket::test::ring_of(ticket::test::hourly(1, 1, noon));
+    std::filesystem::create_directories(files.folder / "run");
+    ticket::ring::RingWriter writer(files.folder / "run/web.ring", "web");
+    const auto told = [&](ticket::sys_seconds at) {
+      std::string all;
+      for (const auto& note : keyd::notes(config, at)) {
+        if (note.find("tmpfs") == std::string::npos) all += note + "\n";
+      }
+      return all;
+    };
+    ring.policy.rotate_every = 1h;
+    ring.policy.lifetime = 12h;
+    REQUIRE(writer.publish(ring, noon).has_value());
+
+    // three keys at HAProxy; two files: the key that seals and the next
+    const auto notes = told(noon);
+    CHECK(notes.find("web, " + config.haproxy[0].file.string() + ": ") != std::string::npos);
+    CHECK(notes.find("older than 1h to 2h are full handshakes here") != std::string::npos);
+    CHECK(notes.find("web, " + config.key_files[0].paths[0].string() + ": ") != std::string::npos);
+    CHECK(told(ring.not_after).empty());
+
+    ring.policy.lifetime = 1h;
+    ++ring.generation;
+    REQUIRE(writer.publish(ring, noon).has_value());
+    CHECK(told(noon).find("plain.keys") == std::string::npos);
   }
 }

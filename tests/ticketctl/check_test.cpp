@@ -56,6 +56,14 @@ const Lab& with_keys(const Lab& lab) {
   return lab;
 }
 
+// For the bind line.
+std::string haproxy_keys(const Lab& lab) {
+  std::string keys;
+  for (int i = 0; i < 3; ++i) keys += std::string(63, static_cast<char>('A' + i)) + "A\n";
+  support::write_text(lab.path("keys"), keys);
+  return "tls-ticket-keys " + lab.path("keys");
+}
+
 std::string key(const Lab& lab, const std::string& which) {
   return "ssl_session_ticket_key " + lab.path("tickets-" + which + ".key") + "; ";
 }
@@ -234,10 +242,7 @@ TEST_SUITE("check") {
   TEST_CASE("HAProxy resumes, and brings no new ticket in TLS 1.3: that is said") {
     Lab lab;
     // with a key file: keys of HAProxy's own are renewed by OpenSSL itself
-    std::string keys;
-    for (int i = 0; i < 3; ++i) keys += std::string(63, static_cast<char>('A' + i)) + "A\n";
-    support::write_text(lab.path("keys"), keys);
-    const auto server = lab.haproxy("tls-ticket-keys " + lab.path("keys"));
+    const auto server = lab.haproxy(haproxy_keys(lab));
     const auto seen = checked({server});
     CAPTURE(seen.report.dump(1));
     CHECK(seen.code == 0);
@@ -245,6 +250,19 @@ TEST_SUITE("check") {
       CHECK(pair.at("new_ticket") == (pair.at("tls") == "1.2"));
     }
     CHECK(contains(check({server}).output, "runs dry"));
+  }
+
+  TEST_CASE("two names of one bind of HAProxy share their tickets: that is said") {
+    Lab lab;
+    lab.make_certificate("b");
+    const auto server = lab.haproxy("crt " + lab.path("b.both.pem") + " " + haproxy_keys(lab));
+    const Arguments arguments = {"--name", "a.test", "--name", "b.test", server};
+    const auto seen = checked(arguments);
+    CAPTURE(seen.report.dump(1));
+    CHECK(seen.code == 1);
+    CHECK(seen.report.at("all_resume") == true);
+    CHECK(seen.report.at("names_apart") == false);
+    CHECK(contains(check(arguments).output, "The names are not kept apart"));
   }
 
   TEST_CASE("libticket's servers are one pool, and keep their names apart") {
