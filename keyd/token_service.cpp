@@ -36,6 +36,7 @@ TokenService::~TokenService() { settings_.shared.reset(); }
 
 void TokenService::follow(const ticket::ring::Ring* ring) {
   const auto now = clock_.now();
+  if (ring != nullptr) issued_ = ring->issued_at;
   if (ring == nullptr || ring->tokens.size() == 0) {
     forget();
   } else if (!same(ring->tokens, block_) || ring->member != member_ || !gate_) {
@@ -85,6 +86,9 @@ void TokenService::take_over(const ticket::ring::Ring& ring, Moment now) {
 void TokenService::make_tables(Moment now) {
   const auto block = ticket::wire::parse_token_block(block_.expose());
   if (!block) return;
+  // This host's clocks may be behind since it started, keyd's were not: no table is older
+  // than the ring that it is made for.
+  now.latest = std::max(now.latest, issued_);
   try {
     ticket::redeem::make_tables(*block, settings_.tables, now, settings_.group);
     tables_trouble_.clear();

@@ -53,10 +53,7 @@ struct Host {
   explicit Host(wire::TokenRecord record = wire::TokenRecord::table, bool has_record = true)
       : pool(record, {TokenType::ristretto}) {
     pool.add_epoch(1, begins);
-    TokenService::Settings settings;
-    settings.pool = "web";
-    settings.tables = folder / "web.spent";
-    settings.log = [this](auto, const std::string& text) { log += text + "\n"; };
+    auto settings = this->settings();
     if (has_record && record == wire::TokenRecord::redis) {
       auto fake = std::make_unique<FakeRecord>();
       shared = fake.get();
@@ -64,10 +61,20 @@ struct Host {
     }
     service = std::make_unique<TokenService>(std::move(settings), clock);
   }
+  TokenService::Settings settings() {
+    TokenService::Settings settings;
+    settings.pool = "web";
+    settings.tables = folder / "web.spent";
+    settings.log = [this](auto, const std::string& text) { log += text + "\n"; };
+    return settings;
+  }
+  // The agent's next life.
+  void begin_again() { service = std::make_unique<TokenService>(settings(), clock); }
 
   void follow(std::uint16_t member = samples::here) {
     auto ring = test::ring_of(test::hourly(1, 1, begins), 1, member);
     ring.tokens = wire::write_token_block(pool.block);
+    ring.issued_at = issued;
     service->follow(&ring);
   }
   // Announced an hour ahead, and begun. By boot time the tables are older than this test.
@@ -107,6 +114,7 @@ struct Host {
   test::TempFolder folder;
   test::TestClock clock{begins - 1h};
   TokenPool pool;
+  sys_seconds issued = begins - 2h;  // the ring
   std::string log;
   FakeRecord* shared = nullptr;
   std::unique_ptr<TokenService> service;
@@ -191,6 +199,25 @@ TEST_SUITE("token service") {
     CHECK(host.log.find("younger than its epoch") != std::string::npos);
   }
 
+  TEST_CASE("promise 13: a clock behind the ring's makes no table of before the epoch") {
+    struct {
+      seconds issued;  // after the epoch began
+      Outcome outcome;
+    } const rings[] = {{-10min, Outcome::ok}, {10min, Outcome::unknown}};
+    for (const auto& ring : rings) {
+      CAPTURE(ring.issued.count());
+      Host host;
+      host.issued = begins + ring.issued;
+      host.clock.set(Moment(begins - 1h));  // after a restart in the midst of the epoch
+      host.follow();
+      samples::age_tables(host.pool.block, host.folder / "web.spent");
+      host.begin_again();
+      host.clock.set(Moment(begins + 1s));
+      host.follow();
+      CHECK(host.redeem(host.pool.token(0, TokenType::ristretto)) == ring.outcome);
+    }
+  }
+
   TEST_CASE("promise 13: a table that was removed lets nothing pass") {
     Host host;
     host.begin();
@@ -211,11 +238,7 @@ TEST_SUITE("token service") {
     const auto token = host.pool.token(0, TokenType::ristretto);
     REQUIRE(host.redeem(token) == Outcome::ok);
 
-    TokenService::Settings settings;
-    settings.pool = "web";
-    settings.tables = host.folder / "web.spent";
-    settings.log = [](auto, const std::string&) {};
-    host.service = std::make_unique<TokenService>(std::move(settings), host.clock);
+    host.begin_again();
     CHECK(host.redeem(token) == Outcome::unknown);  // it has not looked at the ring yet
     host.follow();
     CHECK(host.redeem(token) == Outcome::replay);

@@ -13,4 +13,7 @@ namespace samples {
 void make_old_tables(const ticket::wire::TokenBlock& block, const std::filesystem::path& folder,
                      ticket::Moment made);
 
+// As if those that are there had been made a day of boot time ago.
+void age_tables(const ticket::wire::TokenBlock& block, const std::filesystem::path& folder);
+
 }  // namespace samples
