@@ -26,7 +26,7 @@ def extras():
         ("check: formatting", formatting),
         ("check: scripts parse", scripts),
         ("check: lint", lint),
-        ("check: a program builds on the installed library", installation),
+        ("check: README's programs build on the installed library", installation),
         ("check: the demo", demo),
         ("check: the client's demo", lambda: demo("--client")),
         ("check: the tokens' demo", lambda: demo("--tokens")),
@@ -131,23 +131,34 @@ def lint():
 
 
 def installation():
-    """meson install, then the program that README shows, built with pkg-config."""
-    program = re.search(r"```cpp\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
-    if not program:
-        raise steps.Failed("README.md shows no C++ program")
+    """meson install, then the programs that README shows, built with pkg-config."""
+    readme = (root / "README.md").read_text()
+    server = re.search(r"```cpp\n(.*?)```", readme, re.DOTALL)
+    client = re.search(r"```c\n(#include <curl/curl.h>.*?)```", readme, re.DOTALL)
+    if not server or not client:
+        raise steps.Failed("README.md shows no C++ server, or no libcurl program")
+    # what README leaves out
+    whole = client[1].replace("...\n", "int main(void) {\nCURL *curl = curl_easy_init();\n", 1)
     with tempfile.TemporaryDirectory() as temporary:
         there = Path(temporary)
         output_of(["meson", "install", "-C", str(build.folder()), "--no-rebuild", "--quiet",
                    "--destdir", str(there)])
-        (there / "server.cpp").write_text(program[1])
-        modules = next(there.rglob("pkgconfig"))
-        environment = dict(os.environ, PKG_CONFIG_PATH=str(modules),
-                           PKG_CONFIG_SYSROOT_DIR=str(there))
-        flags = shlex.split(output_of(["pkg-config", "--cflags", "--libs", "libticket-openssl",
-                                       "libticket", "openssl"], env=environment))
-        output_of(["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", str(there / "server.cpp"),
-                   "-o", str(there / "server"), *flags,
-                   f"-Wl,-rpath-link,{modules.parent}"])
+        program(there, "server.cpp", server[1], ["g++", "-std=c++20"],
+                ["libticket-openssl", "libticket", "openssl"])
+        program(there, "client.c", whole + "return 0;\n}\n", ["gcc", "-std=c11"],
+                ["libticket-client", "libcurl"])
+
+
+def program(there, file, text, compiler, packages):
+    (there / file).write_text(text)
+    modules = next(there.rglob("pkgconfig"))
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(modules), PKG_CONFIG_SYSROOT_DIR=str(there))
+    flags = shlex.split(output_of(["pkg-config", "--cflags", "--libs", *packages],
+                                  env=environment))
+    made = there / Path(file).stem
+    output_of([*compiler, "-Wall", "-Wextra", "-Werror", str(there / file), "-o", str(made),
+               *flags, f"-Wl,-rpath-link,{modules.parent}"])
+    output_of([str(made)], cwd=there, env=dict(os.environ, LD_LIBRARY_PATH=str(modules.parent)))
 
 
 def soak():

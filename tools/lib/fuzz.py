@@ -1,8 +1,9 @@
 """Runs the fuzz targets, each for a number of seconds or of executions, whichever
 comes first, on its corpus in fuzz/corpus/ and with the words of fuzz/NAME.dict, if any.
 
-New inputs go to build-fuzz/corpus/; a finding is left there as a file, named, and
-the exit status is 1."""
+New inputs go to build-fuzz/corpus/; a finding is left in build-fuzz/findings/ as a
+file. As long as one is there, of this run or of one before, it is named at the end and
+the exit status is 1: mend it, then remove it."""
 
 import argparse
 import re
@@ -24,14 +25,16 @@ longest = {"frames": 2048}
 def run(where, name, seconds, runs):
     """Runs one target; (name, executions, what it says when it failed)."""
     corpus = where / "corpus" / name
-    corpus.mkdir(parents=True, exist_ok=True)
+    findings = where / "findings" / name
+    for folder in (corpus, findings):
+        folder.mkdir(parents=True, exist_ok=True)
     seeds = build.root / "fuzz/corpus" / name
     seeds.mkdir(parents=True, exist_ok=True)
     words = build.root / "fuzz" / f"{name}.dict"
     dictionary = [f"-dict={words}"] if words.exists() else []
     done = subprocess.run([where / "fuzz" / f"{name}_fuzz", f"-max_total_time={seconds}",
                            f"-runs={runs}", f"-max_len={longest.get(name, 8192)}", *dictionary,
-                           "-print_final_stats=1", f"-artifact_prefix={corpus}/finding-",
+                           "-print_final_stats=1", f"-artifact_prefix={findings}/",
                            corpus, seeds],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace")
@@ -54,6 +57,10 @@ def fuzz(seconds, wanted=(), runs=-1):
                   flush=True)
             if said:
                 findings.append(f"{name}:\n{said}")
+    left = sorted(path for name in names for path in (where / "findings" / name).iterdir())
+    if left:
+        findings.append("findings to mend, then to remove:\n"
+                        + "\n".join(f"  {path}" for path in left))
     if findings:
         raise steps.Failed("\n".join(findings))
 
