@@ -237,11 +237,9 @@ void Keeper::turn() {
   if (auto keys = key_maker_.take(); !keys.empty()) authority_.add_keys(std::move(keys), now);
   ask_front();
   if (endpoints_.empty()) return;
-  if (authority_.next() <= now.steady) {
-    authority_.tend(now);
-    key_maker_.want(authority_.keys_wanted());
-    if (!announced_) announce();
-  }
+  if (authority_.next() <= now.steady) authority_.tend(now);
+  key_maker_.want(authority_.keys_wanted());
+  if (!announced_) announce();
   log_refusal_sums(now.steady);
   report(now);
 }

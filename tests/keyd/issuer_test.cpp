@@ -564,6 +564,38 @@ TEST_SUITE("issuer") {
     CHECK(house.ask(withdrawal.request()).status != 200);
   }
 
+  TEST_CASE("an epoch issues from its second on, though nobody has tended since") {
+    for (const bool redis : {true, false}) {
+      CAPTURE(redis);
+      IssuingHouse house(tokens_config(redis));
+      house.follow();
+      const auto first = house.state().epochs.at(0);
+      house.run(first.issues_from - 1s - house.now);
+      REQUIRE(house.issuing() == 0);
+      house.now = first.issues_from;
+      CHECK(house.ask() == 200);
+      CHECK(house.issuing() == 1);
+
+      house.run(first.issues_until - 1s - house.now);
+      REQUIRE(house.issuing() == 1);
+      house.now = first.issues_until;
+      CHECK(house.ask() == 422);  // by the directory of before
+      CHECK(house.issuing() == 2);
+      CHECK(house.ask() == 200);
+    }
+  }
+
+  TEST_CASE("what cannot be stored issues nothing, however often it is asked for") {
+    IssuingHouse house(tokens_config(true));
+    house.follow();
+    house.run(house.state().epochs.at(0).issues_from - 1s - house.now);
+    house.now += 1s;
+    house.store.problem = "No space left on device";
+    const auto tried = house.store.expected_counters.size();
+    for (int i = 0; i < 3; ++i) CHECK(house.ask() == 503);
+    CHECK(house.store.expected_counters.size() == tried + 1);
+  }
+
   TEST_CASE("no sentinel is asked for of an epoch that has ended") {
     IssuingHouse house(tokens_config(true));
     house.run(1h);
