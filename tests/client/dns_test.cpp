@@ -259,7 +259,7 @@ TEST_SUITE("client: DNS") {
       CHECK(second.resumed);  // the host alone, as ever
       CHECK(other.completed);
       CHECK(later.completed);
-      CHECK(took < 2s);
+      CHECK(took < 5s);  // who waits for an answer that never comes waits far longer
       if (lie != Lie::huge_ttl) CHECK(later.pool == "host:b.test:443");
       const auto counters = client.counters();
       CHECK(counters.failed == 0);
