@@ -4,7 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
 
 #include "redis_samples.hpp"
 
@@ -319,6 +324,48 @@ TEST_SUITE("redis") {
     REQUIRE(redis.ask({"EXPIRE", bucket, "1000000"}) == "1");
     CHECK(claimer.ask(location(1000), me, small) == fresh);
     CHECK(std::stoll(redis.ask({"TTL", bucket})) > 900'000);
+  }
+
+  TEST_CASE("promise 13: while an epoch's record ends under load, nothing is accepted twice") {
+    const RealRedis redis;
+    REQUIRE(make_sentinel(redis.socket()) == "");
+    constexpr std::size_t count = 300;
+    std::array<std::atomic<int>, count> accepted{};
+    std::atomic<std::size_t> known{count / 3};  // tokens that there are so far
+    std::atomic<int> unknown{0};
+    std::atomic<bool> over{false};
+    const auto taken = [&](std::size_t from, std::size_t to) {
+      return std::count_if(accepted.begin() + from, accepted.begin() + to,
+                           [](const auto& times) { return times > 0; });
+    };
+    {
+      std::vector<std::jthread> clients;
+      for (std::uint8_t number = 1; number <= 4; ++number) {
+        clients.emplace_back([&, number] {
+          Claimer claimer(redis.socket());
+          for (std::uint32_t request = 0; !over; ++request) {
+            ClaimId id{std::byte{number}};
+            std::memcpy(id.data() + 1, &request, sizeof request);
+            for (std::size_t i = 0; i < known && !over; ++i) {
+              const auto verdict = claimer.claim(i, id);
+              if (verdict == Verdict::fresh) ++accepted[i];
+              if (verdict == Verdict::unknown) ++unknown;
+            }
+          }
+        });
+      }
+      CHECK(support::wait_until([&] { return taken(0, count / 3) == count / 3; }, 20s));
+      REQUIRE(redis.ask({"PEXPIRE", sentinel_key(redis_epoch), "500"}) == "1");
+      known = 2 * count / 3;  // these come while it ends, the others after it
+      CHECK(support::wait_until([&] { return unknown > 0; }, 20s));
+      known = count;
+      std::this_thread::sleep_for(300ms);
+      redis.ask({"FLUSHALL"});  // an hour later its buckets end too
+      std::this_thread::sleep_for(300ms);
+      over = true;
+    }
+    CHECK(std::ranges::max_element(accepted)->load() == 1);
+    CHECK(taken(2 * count / 3, count) == 0);
   }
 
   TEST_CASE("a node of a Redis Cluster takes all that a claim touches") {
