@@ -111,8 +111,9 @@ TEST_SUITE("crashes") {
       return agent.output().find("generation " + std::to_string(generation)) != std::string::npos;
     };
     CHECK_MESSAGE(support::wait_until(newest, 20s), agent.output());
+    // all of the lives may have been too short for it: then that was its first one
+    CHECK_MESSAGE(says(agent, "applied"), agent.output());
     CHECK_MESSAGE(agent.output().find("refused a bundle") == std::string::npos, agent.output());
-    CHECK_MESSAGE(agent.output().find("applied") != std::string::npos, agent.output());
     verify_audit_log(folder);
   }
 
