@@ -150,8 +150,9 @@ Output finalize(BytesView input, const Element& element) {
 }  // namespace
 
 bool valid_element(BytesView bytes) {
-  return bytes.size() == element_size && !is_identity(bytes) &&
-         crypto_core_ristretto255_is_valid_point(raw(bytes)) == 1;
+  // libsodium passes over bit 255, which RFC 9496 (section 4.3.1) wants clear
+  return bytes.size() == element_size && (bytes[31] & std::byte{0x80}) == std::byte{0} &&
+         !is_identity(bytes) && crypto_core_ristretto255_is_valid_point(raw(bytes)) == 1;
 }
 
 bool valid_scalar(BytesView bytes) {

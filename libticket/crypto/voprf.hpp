@@ -23,8 +23,8 @@ using Scalar = Secret<32>;
 using Proof = ByteArray<proof_size>;
 using Output = ByteArray<output_size>;
 
-// A canonical encoding of an element that is not the identity. (libsodium's own check
-// lets the identity pass.)
+// A canonical encoding of an element that is not the identity. (libsodium's own check lets
+// the identity pass, and a set highest bit.)
 bool valid_element(BytesView bytes);
 // A canonical encoding (below the group's order), and not zero.
 bool valid_scalar(BytesView bytes);
