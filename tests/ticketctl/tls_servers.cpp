@@ -53,7 +53,7 @@ std::string Lab::keep(std::vector<std::string> argv, std::uint16_t port) {
 std::string Lab::run_nginx(const std::string& blocks, std::uint16_t port, const char* modules) {
   const auto folder = new_folder();
   support::write_text(folder + "/nginx.conf",
-                      std::string(modules) + "daemon off; worker_processes 1; pid " + folder +
+                      std::string(modules) + "daemon off; master_process off; pid " + folder +
                           "/pid; error_log " + folder +
                           "/error.log; events { worker_connections 64; }\n" + blocks);
   return keep(
