@@ -79,7 +79,7 @@ class TokenService final : public TokenDesk {
   Settings settings_;
   const ticket::Clock& clock_;
   ticket::SecretBytes block_;   // the one that is followed; empty: none
-  ticket::sys_seconds issued_;  // the ring of it
+  ticket::sys_seconds issued_;  // when keyd published its ring
   std::uint16_t member_ = 0;
   bool shared_ = false, redeems_here_ = false;
   std::vector<Epoch> epochs_;

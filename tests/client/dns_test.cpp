@@ -237,6 +237,16 @@ TEST_SUITE("client: DNS") {
         {Lie::huge_ttl, "136 years"},
     };
     const auto at = server(shared);
+    const auto time_of_three = [&](const std::string& resolver) {
+      DnsClient client(resolver);
+      const auto ctx = client_context();
+      tkt_client_attach(client.handle.get(), ctx.get(), nullptr);
+      const auto began = std::chrono::steady_clock::now();
+      for (const auto* host : {"a.test", "a.test", "b.test"}) {
+        visit(client.handle.get(), ctx.get(), host, at.get());
+      }
+      return std::chrono::steady_clock::now() - began;
+    };
     for (const auto& [lie, name] : lies) {
       const std::string what = name;
       CAPTURE(what);
@@ -250,7 +260,7 @@ TEST_SUITE("client: DNS") {
 
       const auto began = std::chrono::steady_clock::now();
       const auto first = go("a.test"), second = go("a.test"), other = go("b.test");
-      const auto took = std::chrono::steady_clock::now() - began;
+      auto took = std::chrono::steady_clock::now() - began;
       CHECK(support::wait_until([&] { return liar.questions() > 0; }, 5s));
       std::this_thread::sleep_for(100ms);
       const auto later = go("b.test");
@@ -259,7 +269,9 @@ TEST_SUITE("client: DNS") {
       CHECK(second.resumed);  // the host alone, as ever
       CHECK(other.completed);
       CHECK(later.completed);
-      CHECK(took < 5s);  // who waits for an answer that never comes waits far longer
+      // a machine may stand still, once; who waits for DNS does so for each new client
+      for (int i = 0; took >= 2s && i < 2; ++i) took = time_of_three(liar.address());
+      CHECK(took < 2s);
       if (lie != Lie::huge_ttl) CHECK(later.pool == "host:b.test:443");
       const auto counters = client.counters();
       CHECK(counters.failed == 0);
