@@ -1,6 +1,7 @@
 // Opening: from the ticket that a client presents to "resume" or "full handshake".
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "callbacks.hpp"
@@ -152,6 +153,15 @@ tkt_status judge(SSL* ssl, SSL_SESSION* session, const Attachment& attachment, N
   return TKT_OK;
 }
 
+// OpenSSL reckons the age of a ticket that brings early data by time(), which may run
+// behind the clock that the ticket was sealed by: by milliseconds, as its clock is a coarse
+// one, or because it was set back. A ticket from the future brings none, so OpenSSL gets
+// the age that it has by our clock.
+void age_by_our_clock(SSL_SESSION* session, tkt_core_time now) {
+  const std::int64_t behind = now.steady - std::int64_t(std::time(nullptr));
+  if (behind > 0) SSL_SESSION_set_time(session, SSL_SESSION_get_time(session) - behind);
+}
+
 // Nothing was decrypted. Counted already, unless OpenSSL found the ticket too
 // short to look for a key, or its tag wrong.
 void note_undecrypted(const Attachment& attachment, Note& note, bool sought) {
@@ -222,6 +232,7 @@ SSL_TICKET_RETURN judge_ticket(SSL* ssl, SSL_SESSION* session, const unsigned ch
     return SSL_TICKET_RETURN_IGNORE_RENEW;
   }
   offer.opened = true;
+  age_by_our_clock(session, note->now);
   count(offer, counter_of(offer.epoch));
   return status == SSL_TICKET_SUCCESS_RENEW ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
