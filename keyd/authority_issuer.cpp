@@ -120,7 +120,12 @@ Issued Authority::issue(const Issue& request, Moment now) {
   const auto form = request.batch ? Form::batch : Form::single;
   const auto parsed = token::parse_request(*bytes, form, token_types(*pool.setup.config.tokens));
   if (!parsed) return refuse(422, to_text(parsed.error()));
-  const auto response = pool.issuing.issuer->answer(*bytes, form);
+  Checked<Bytes> response = reject(Rejection::bad_key);
+  try {
+    response = pool.issuing.issuer->answer(*bytes, form);
+  } catch (const std::exception& problem) {  // this client goes without, keyd goes on
+    return refuse(503, std::string("the key failed: ") + problem.what());
+  }
   if (!response) return refuse(422, to_text(response.error()));
   pool.issuing.issued[static_cast<std::size_t>(parsed->type)] += parsed->blinded.size();
   return {request.id, 200, base64url(*response), {}};

@@ -70,7 +70,7 @@ struct IssuingHouse : House {
       tend();
       std::vector<IssuerKey> keys;
       for (auto wanted = authority->keys_wanted(); wanted > 0 && maker_lives; --wanted) {
-        keys.push_back(fresh_key());
+        keys.push_back(make_key());
       }
       authority->add_keys(std::move(keys), now);
       for (; store_lives && answered < said.sentinels.size(); ++answered) {
@@ -164,6 +164,7 @@ struct IssuingHouse : House {
   keyd::TokensConfig config;
   Server web1{ca, "web1", "ticket:member:web:web1"};
   std::size_t answered = 0;
+  IssuerKey (*make_key)() = fresh_key;
   bool maker_lives = true, store_lives = true, member_lives = true;
 };
 

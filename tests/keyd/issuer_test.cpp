@@ -1,4 +1,6 @@
 // Tokens in the authority: the lives of their keys, who gets what, what is erased when.
+#include <openssl/core_names.h>
+#include <openssl/x509.h>
 #include <spdlog/sinks/ostream_sink.h>
 
 #include <algorithm>
@@ -76,6 +78,28 @@ keyd::Order burn_tokens() {
   return order;
 }
 
+// A key whose private half is not its public one's, as memory that went bad would make it.
+IssuerKey damaged_key() {
+  const auto whole = fresh_key().secret();
+  auto der = to_bytes(whole.expose());
+  const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+  const PrivateKey key(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(der.size())));
+  for (const char* name :
+       {OSSL_PKEY_PARAM_RSA_D, OSSL_PKEY_PARAM_RSA_EXPONENT1, OSSL_PKEY_PARAM_RSA_EXPONENT2}) {
+    BIGNUM* value = nullptr;
+    REQUIRE(EVP_PKEY_get_bn_param(key.get(), name, &value) == 1);
+    Bytes number(static_cast<std::size_t>(BN_num_bytes(value)));
+    BN_bn2bin(value, reinterpret_cast<unsigned char*>(number.data()));
+    BN_free(value);
+    const auto found = std::ranges::search(der, number);
+    REQUIRE(!found.empty());
+    found.back() ^= std::byte{2};
+  }
+  auto damaged = IssuerKey::load(TokenType::blind_rsa, der);
+  REQUIRE(damaged.has_value());
+  return std::move(*damaged);
+}
+
 std::string error(const json& answer) {
   return answer.at("ok") == true ? "" : answer.at("error").get<std::string>();
 }
@@ -109,6 +133,21 @@ TEST_SUITE("issuer") {
         CHECK(report.issued_blind_rsa == (batch ? 0 : 1));
       }
     }
+  }
+
+  TEST_CASE("a key that computes wrongly costs its client a 503, and nobody else anything") {
+    IssuingHouse house(tokens_config(false, true));
+    house.make_key = damaged_key;
+    house.run(10s);
+
+    const auto answer = house.ask(house.withdrawal().request());
+
+    CHECK(answer.id == 7);
+    CHECK(answer.status == 503);
+    CHECK(answer.body.empty());
+    CHECK(answer.error == "the key failed: OpenSSL failed: a signature of its own does not verify");
+    CHECK(house.issuer_pool().at("issued") == 0);
+    CHECK(house.ask(TokenType::ristretto) == 200);
   }
 
   TEST_CASE("the life of an epoch, moment by moment: what issues, what is told, what is stored") {
