@@ -91,9 +91,9 @@ IssuerKey damaged_key() {
     Bytes number(static_cast<std::size_t>(BN_num_bytes(value)));
     BN_bn2bin(value, reinterpret_cast<unsigned char*>(number.data()));
     BN_free(value);
-    const auto found = std::ranges::search(der, number);
-    REQUIRE(!found.empty());
-    found.back() ^= std::byte{2};
+    const auto found = std::search(der.begin(), der.end(), number.begin(), number.end());
+    REQUIRE(found != der.end());
+    *std::prev(found + std::ptrdiff_t(number.size())) ^= std::byte{2};
   }
   auto damaged = IssuerKey::load(TokenType::blind_rsa, der);
   REQUIRE(damaged.has_value());
