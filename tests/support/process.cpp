@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -142,9 +143,21 @@ TempFolder::~TempFolder() {
 }
 
 std::uint16_t unused_port() {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("ticket-ports-" + std::to_string(getuid()));
+  std::filesystem::create_directories(folder);
   std::random_device random;
   for (;;) {
     const auto port = static_cast<std::uint16_t>(20000 + random() % 12000);
+    // Open, and so locked, until this process ends; tools/lib/fleet.py does the same. Programs
+    // that it starts do not get it.
+    const auto path = folder / std::to_string(port);
+    const int lock = open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0) fail("open the lock of a port");
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+      close(lock);
+      continue;
+    }
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -154,6 +167,7 @@ std::uint16_t unused_port() {
         bind(attempt, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     close(attempt);
     if (free) return port;
+    close(lock);
   }
 }
 

@@ -78,7 +78,7 @@ class TempFolder {
 };
 
 // A TCP port of 127.0.0.1 that nobody listens on, below those that outgoing
-// connections get.
+// connections get. No test and no fleet gets it again while this process lives.
 std::uint16_t unused_port();
 
 // Asks every 20 ms; false when the condition does not hold within `patience`.

@@ -483,17 +483,31 @@ def command(argv):
         raise Trouble(f"{' '.join(argv)}: {done.returncode}\n{done.stdout}")
 
 
+port_locks = []
+
+
 def unused_port():
     """Below the ports that outgoing connections get: while keyd is dead, an agent's
-    attempts would sooner or later take keyd's port, or connect to themselves."""
+    attempts would sooner or later take keyd's port, or connect to themselves.
+
+    Nobody gets it again while this process lives: tests/support/process.cpp locks the same file."""
+    folder = Path(tempfile.gettempdir()) / f"ticket-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
     while True:
         port = random.randrange(20000, 32000)
+        lock = open(folder / str(port), "a")  # closed at exec and at our end
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
         with socket.socket() as attempt:
             try:
                 attempt.bind(("127.0.0.1", port))
+                port_locks.append(lock)
                 return port
             except OSError:
-                continue
+                lock.close()
 
 
 def accepts(address):
