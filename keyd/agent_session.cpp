@@ -26,11 +26,14 @@ namespace asio = boost::asio;
 // Carries one pool's requests. Keeps itself alive while a request is under way.
 class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
  public:
+  // `published`: the ring has another generation now.
   PoolRunner(asio::io_context& context, const ticket::Clock& clock, std::function<void()> changed,
-             std::unique_ptr<PoolLife> life, std::unique_ptr<AgentClient> client)
+             std::function<void()> published, std::unique_ptr<PoolLife> life,
+             std::unique_ptr<AgentClient> client)
       : context_(context),
         clock_(clock),
         changed_(std::move(changed)),
+        published_(std::move(published)),
         life_(std::move(life)),
         client_(std::move(client)),
         pause_(context) {}
@@ -98,6 +101,7 @@ class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
 
   asio::awaitable<void> exchange(const Request& request) {
     std::string failure;
+    const auto before = life_->generation();
     try {
       const auto reply = co_await client_->exchange(request);
       if (!stopped_) life_->answered(reply, clock_.now());
@@ -105,6 +109,7 @@ class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
       failure = error.what();
     }
     if (stopped_) co_return;
+    if (life_->generation() != before) published_();
     if (!failure.empty()) life_->failed(failure);
     if (life_->troubled()) client_->next_server();
     changed_();
@@ -112,7 +117,7 @@ class PoolRunner : public std::enable_shared_from_this<PoolRunner> {
 
   asio::io_context& context_;
   const ticket::Clock& clock_;
-  std::function<void()> changed_;
+  std::function<void()> changed_, published_;
   std::unique_ptr<PoolLife> life_;
   std::unique_ptr<AgentClient> client_;
   asio::steady_timer pause_;
@@ -212,7 +217,10 @@ std::shared_ptr<PoolRunner> AgentSession::make_runner(asio::io_context& context,
                                 log_event(level, {.pool = name}, text);
                               }};
   auto life = std::make_unique<PoolLife>(std::move(settings), std::move(identity), ring.writer);
-  return std::make_shared<PoolRunner>(context, clock, changed_, std::move(life), std::move(client));
+  // A burn is not to wait for the timer. Not called once the session has ended.
+  const auto feed = [this] { feeders_->tick(); };
+  return std::make_shared<PoolRunner>(context, clock, changed_, feed, std::move(life),
+                                      std::move(client));
 }
 
 OpenRing AgentSession::open_ring(const AgentPool& pool, const OpenRings& inherited) {

@@ -25,7 +25,7 @@ class Feeders {
 
   void start();
   void stop();
-  void tick();  // at least once a second
+  void tick();  // at least once a second, and when a ring has changed
   FeedSight look() const;
 
  private:

@@ -69,14 +69,20 @@ void HaproxyFeed::stop() {
 }
 
 void HaproxyFeed::look_now() {
-  if (waits_ && sight_.trouble.empty()) pause_.cancel();
+  if (!waits_) {
+    again_ = true;
+  } else if (sight_.trouble.empty()) {
+    pause_.cancel();
+  }
 }
 
 asio::awaitable<void> HaproxyFeed::run(std::shared_ptr<HaproxyFeed> self) {
   while (!self->stopped_) {
     std::chrono::milliseconds pause = look_every;
+    again_ = false;
     try {
       co_await look();
+      if (again_) continue;
     } catch (const std::exception& error) {
       if (stopped_) co_return;
       failed(error.what());

@@ -71,6 +71,7 @@ class HaproxyFeed : public std::enable_shared_from_this<HaproxyFeed> {
   Backoff backoff_;
   std::chrono::milliseconds longest_pause_;
   bool stopped_ = false, waits_ = false;
+  bool again_ = false;  // the keys have changed while it looked
 
   struct Drawn {  // random keys that we set
     std::string fingerprint;

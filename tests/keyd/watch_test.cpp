@@ -389,6 +389,34 @@ TEST_SUITE("those who watch") {
     CHECK(value(families, "ticket_refused_total", "{pool=\"web\",reason=\"forged\"}") == 1);
   }
 
+  TEST_CASE("what an agent feeds has no other generation than its ring") {
+    const Folder folder;
+    Keyd keyd(folder);
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    configure_agent(folder, "127.0.0.1:" + keyd.port(), "metrics = \"127.0.0.1:0\"\n");
+    folder.write("agent.toml", support::read_text(folder / "agent.toml") +
+                                   "[[keyfile]]\npool = \"web\"\ncontext = \"a\"\nlayout = "
+                                   "\"nginx\"\npaths = [\"web.stek\"]\n");
+    for (int life = 0; life < 3; ++life) {
+      CAPTURE(life);
+      std::filesystem::remove_all(folder / "agent-state");
+      std::filesystem::remove_all(folder / "ring");
+      std::filesystem::remove(folder / "web.stek");
+      auto agent = start_agent(folder);
+      REQUIRE_MESSAGE(support::wait_until([&] { return !watched_at(agent).empty(); }, 20s),
+                      agent.output());
+      // the page is of one moment: what is seen first is what was done at once
+      Families families;
+      const auto has_ring = [&] {
+        families = scrape(watched_at(agent));
+        const auto found = families.find("ticket_ring_generation");
+        return found != families.end() && found->second.samples.at("{pool=\"web\"}") > 0;
+      };
+      REQUIRE_MESSAGE(support::wait_until(has_ring, 20s), agent.output());
+      CHECK(families.at("ticket_keyfile_writes_total").samples.begin()->second == 1);
+    }
+  }
+
 #if !defined(__has_feature)
 #define __has_feature(feature) 0
 #endif
