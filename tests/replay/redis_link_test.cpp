@@ -110,10 +110,10 @@ TEST_SUITE("redis link") {
     Loop loop;
     keyd::RedisClaimer claimer(loop.context, redis.socket(), {50ms}, loop.log());
     REQUIRE(loop.until([&] { return claimer.ready(); }));
-    redis.tell({"DEBUG", "SLEEP", "2"});
+    redis.stop();
     const auto began = std::chrono::steady_clock::now();
     CHECK(loop.claim(claimer, 1) == Answer{Verdict::unknown, Doubt::late});
-    CHECK(std::chrono::steady_clock::now() - began < 1s);
+    CHECK(std::chrono::steady_clock::now() - began < 5s);
   }
 
   TEST_CASE(

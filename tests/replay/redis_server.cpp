@@ -2,12 +2,15 @@
 
 #include <doctest/doctest.h>
 #include <hiredis/hiredis.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 
 namespace samples {
@@ -73,13 +76,26 @@ std::string RealRedis::ask(const std::vector<std::string>& words) const {
   return text;
 }
 
-void RealRedis::tell(const std::vector<std::string>& words) const {
+void RealRedis::stop() const {
+  process_->send(SIGSTOP);
+  const auto stat = "/proc/" + std::to_string(process_->pid()) + "/stat";
+  REQUIRE(support::wait_until(
+      [&] { return support::read_text(stat).find(") T ") != std::string::npos; },
+      std::chrono::seconds(20)));
+}
+
+void RealRedis::busy_with(const std::vector<std::string>& words) const {
   const auto context = connect(socket());
   REQUIRE(context != nullptr);
   append(context.get(), words);
   int done = 0;
   while (done == 0) REQUIRE(redisBufferWrite(context.get(), &done) == REDIS_OK);
-  usleep(50'000);  // until it has read it
+  // What it has read it does at once, before it reads from anybody else.
+  const auto read = [&] {
+    int unread = 1;
+    return ioctl(context->fd, SIOCOUTQ, &unread) == 0 && unread == 0;
+  };
+  REQUIRE(support::wait_until(read, std::chrono::seconds(20)));
 }
 
 // ---- a session over a socket

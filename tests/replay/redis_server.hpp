@@ -23,8 +23,9 @@ class RealRedis {
 
   // One command; texts as they are, integers and lists as text, errors as they are.
   std::string ask(const std::vector<std::string>& words) const;
-  // Sends it and waits for nothing.
-  void tell(const std::vector<std::string>& words) const;
+  // Sends it, and waits until it is busy with it: it answers nobody.
+  void busy_with(const std::vector<std::string>& words) const;
+  void stop() const;  // SIGSTOP: it stands still, and answers nobody any more
 
  private:
   support::TempFolder folder_;
