@@ -1,7 +1,11 @@
 #include "authority_folder.hpp"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <stdexcept>
 
+#include "ring/ring_file.hpp"
 #include "state_key.hpp"
 
 namespace faults {
@@ -16,13 +20,25 @@ void must(const support::Outcome& done) {
   if (done.code != 0) throw std::runtime_error(done.output);
 }
 
+// As keyd does: behind connections that have ended, but no other listener.
+bool may_listen(std::uint16_t port) {
+  const ticket::ring::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
 }  // namespace
 
 AuthorityFolder::AuthorityFolder(const Times& times) {
   must(support::run({tool("ticketctl/ticketctl"), "init", "--pool", "web", "--dir", path().string(),
-                     "--listen", "127.0.0.1:" + std::to_string(support::unused_port()),
-                     "--rotate-every", times.rotate_every, "--lifetime", times.lifetime,
-                     "--publish-ahead", times.publish_ahead, "--stretch", times.lifetime}));
+                     "--listen", "127.0.0.1:" + std::to_string(port_), "--rotate-every",
+                     times.rotate_every, "--lifetime", times.lifetime, "--publish-ahead",
+                     times.publish_ahead, "--stretch", times.lifetime}));
 }
 
 fs::path AuthorityFolder::add_member(const std::string& name) const {
@@ -33,6 +49,9 @@ fs::path AuthorityFolder::add_member(const std::string& name) const {
 }
 
 std::vector<std::string> AuthorityFolder::command() const {
+  if (!support::wait_until([this] { return may_listen(port_); }, 20s)) {
+    throw std::runtime_error("somebody listens on keyd's port");
+  }
   return {tool("keyd/keyd"), "authority", "--config", config().string()};
 }
 

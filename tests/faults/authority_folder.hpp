@@ -28,6 +28,8 @@ class AuthorityFolder {
   // The folder of a new member's agent, its ring file in it.
   std::filesystem::path add_member(const std::string& name) const;
 
+  // To start keyd with. Waits until nobody listens: the front of a keyd that was killed is
+  // told to end with it, but has the port a moment longer.
   std::vector<std::string> command() const;
   support::Process start() const { return support::Process(command()); }
   // What stands in the state; nullopt when there is none yet. Throws when it
@@ -38,6 +40,7 @@ class AuthorityFolder {
 
  private:
   support::TempFolder folder_;
+  std::uint16_t port_ = support::unused_port();
 };
 
 bool says(const support::Process& process, const std::string& text,

@@ -154,9 +154,11 @@ class Fleet:
             process = dict(known(processes, name))
         if not alive(process):
             raise Trouble(f"{name} is not running")
+        # keyd's front ends with it, but has the port a moment longer
+        ends = [process] + (children(process["pid"]) if name == "keyd" else [])
         os.kill(process["pid"], how)
         if how in (signal.SIGKILL, signal.SIGTERM):
-            self.wait(lambda: not alive(process), 10, "the end", name)
+            self.wait(lambda: not any(alive(one) for one in ends), 10, "the end", name)
 
     def down(self):
         """Stops all processes of the fleet, servers first, and forgets it."""
@@ -474,6 +476,11 @@ def began(pid):
 
 def alive(process):
     return bool(process["pid"]) and began(process["pid"]) == process["began"] != 0
+
+
+def children(pid):
+    pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [{"pid": int(child), "began": began(int(child))} for child in pids]
 
 
 def command(argv):
