@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <regex>
 #include <thread>
 
@@ -188,40 +189,50 @@ TEST_SUITE("nginx") {
     Pair pool;
     for (const int version : both_versions) {
       CAPTURE(version);
-      pool.first_ring.publish(three_epochs(1));
-      pool.second_ring.publish(three_epochs(1));
-      std::this_thread::sleep_for(600ms);
-      REQUIRE(pool.begin(pool.first.port, version, "a.test", "old").ok);
+      Shake again{}, renewed{};
+      bool renews = false;
+      // A worker looks for new keys twice a second; a machine may stand still, once.
+      for (int i = 0; i < 3 && !renews; ++i) {
+        pool.first_ring.publish(three_epochs(1));
+        pool.second_ring.publish(three_epochs(1));
+        std::this_thread::sleep_for(600ms);
+        REQUIRE(pool.begin(pool.first.port, version, "a.test", "old").ok);
 
-      pool.first_ring.publish(three_epochs(2));
-      pool.second_ring.publish(three_epochs(2));
-      std::this_thread::sleep_for(600ms);
-      const auto again = connect(pool.second.port, {.version = version,
-                                                    .keep = pool.session("renewed"),
-                                                    .offer = pool.session("old"),
-                                                    .certificate = pool.certificates.client()});
+        pool.first_ring.publish(three_epochs(2));
+        pool.second_ring.publish(three_epochs(2));
+        std::this_thread::sleep_for(600ms);
+        again = connect(pool.second.port, {.version = version,
+                                           .keep = pool.session("renewed"),
+                                           .offer = pool.session("old"),
+                                           .certificate = pool.certificates.client()});
+        if (version == 12) {  // s_client does not keep a ticket that is renewed
+          renewed = connect(pool.second.port, {.version = version,
+                                               .offer = pool.session("old"),
+                                               .certificate = pool.certificates.client(),
+                                               .more = {"-msg"}});
+          renews = renewed.output.find("NewSessionTicket") != std::string::npos;
+        } else {
+          renewed = pool.resume(pool.first.port, version, "a.test", "renewed");
+          renews = renewed.body.starts_with("resumed web 3 2 ");
+        }
+      }
       CHECK(again.reused);
       CHECK(again.body.starts_with("resumed web 2 1 "));
-      if (version == 12) {  // s_client does not keep a ticket that is renewed
-        const auto renewing = connect(pool.second.port, {.version = version,
-                                                         .offer = pool.session("old"),
-                                                         .certificate = pool.certificates.client(),
-                                                         .more = {"-msg"}});
-        CHECK(renewing.output.find("NewSessionTicket") != std::string::npos);
-        continue;
-      }
-      const auto renewed = pool.resume(pool.first.port, version, "a.test", "renewed");
+      CHECK_MESSAGE(renews, renewed.output);
       CHECK(renewed.reused);
-      CHECK(renewed.body.starts_with("resumed web 3 2 "));
     }
   }
 
   TEST_CASE("promise 16: a burned key opens nothing within a second") {
     Pair pool;
-    REQUIRE(pool.begin(pool.first.port, 13, "a.test", "s").ok);
-    pool.first_ring.publish({{7, -1h, 1h, 3h}});
-    std::this_thread::sleep_for(1s);
-    const auto again = pool.resume(pool.first.port, 13, "a.test", "s");
+    Shake again{};
+    // a machine may stand still, once
+    for (std::uint32_t i = 0; i == 0 || (i < 3 && again.reused); ++i) {
+      REQUIRE(pool.begin(pool.first.port, 13, "a.test", "s").ok);
+      pool.first_ring.publish({{7 + i, -1h, 1h, 3h}});
+      std::this_thread::sleep_for(1s);
+      again = pool.resume(pool.first.port, 13, "a.test", "s");
+    }
     CHECK(again.ok);
     CHECK_FALSE(again.reused);
     CHECK(again.body == "unknown_key web   ");
@@ -236,18 +247,21 @@ TEST_SUITE("nginx") {
     // both workers have used epoch 2
     for (int i = 0; i < 12; ++i) pool.begin(pool.first.port, 13, "a.test", "s");
     const faults::Needles needles{{"epoch 0x4142", hmac_key_of(0x4142, "a")}};
-    pool.first_ring.publish({{0x4142, -1h, 4s, 4s}});
-    std::this_thread::sleep_for(1s);
-    for (int i = 0; i < 12; ++i) {  // not s_client: on a busy machine the key would end first
-      support::visit({.port = static_cast<std::uint16_t>(pool.first.port), .name = "a.test"});
-    }
-
     const auto workers = pool.one->children();
     REQUIRE(workers.size() == 2);
-    for (const auto pid : workers) CHECK_FALSE(faults::find_in_memory(pid, needles).empty());
-    CHECK(faults::find_in_memory(pool.one->master(), needles).empty());
+    const auto ends = std::chrono::steady_clock::now() + 8s;
+    pool.first_ring.publish({{0x4142, -1h, 8s, 8s}});
+    const auto has_it = [&](pid_t pid) { return !faults::find_in_memory(pid, needles).empty(); };
+    const auto all_have_it = [&] {
+      for (int i = 0; i < 12; ++i) {  // not s_client: on a busy machine the key would end first
+        support::visit({.port = static_cast<std::uint16_t>(pool.first.port), .name = "a.test"});
+      }
+      return std::ranges::all_of(workers, has_it);
+    };
+    CHECK(support::wait_until(all_have_it, 6s));
+    CHECK_FALSE(has_it(pool.one->master()));
 
-    std::this_thread::sleep_for(4s);  // nobody connects, nobody writes
+    std::this_thread::sleep_until(ends + 1s);  // nobody connects, nobody writes
     for (const auto pid : workers) {
       const auto hits = faults::find_in_memory(pid, needles);
       CAPTURE(hits.size());

@@ -306,7 +306,7 @@ TEST_SUITE("nginx: tokens") {
     const support::TempFolder folder;
     const Pool pool(shared);
     samples::Record record;
-    Host host(folder, "one", pool, "ticket_token_timeout 1s;");
+    Host host(folder, "one", pool, "ticket_token_timeout 3s;");
     const auto unavailable = [&](const Response& answer) {
       CHECK(answer.status == 503);
       CHECK(answer.field("Retry-After") == "1");
@@ -326,9 +326,9 @@ TEST_SUITE("nginx: tokens") {
     for (int i = 0; i < 20; ++i) CHECK(get(host.port(), "/open/").status == 200);
     const auto others_took = std::chrono::steady_clock::now() - begun;
     for (auto& answer : waiting) unavailable(answer.get());
-    CHECK(std::chrono::steady_clock::now() - begun >= 900ms);
-    CHECK(std::chrono::steady_clock::now() - begun < 8s);
-    CHECK(others_took < 900ms);
+    CHECK(std::chrono::steady_clock::now() - begun >= 2900ms);
+    CHECK(std::chrono::steady_clock::now() - begun < 10s);
+    CHECK(others_took < 2900ms);
 
     // the agent is killed in the middle of claims, and another comes
     auto caught = getting(host.port(), "/", pool.header());

@@ -70,7 +70,7 @@ TEST_SUITE("nginx: trace") {
         CHECK_FALSE(line.contains("epoch"));
         CHECK(line.at("rtt_us").get<int>() > 0);
       }
-      CHECK(lines[2].at("time").get<long>() >= lines[0].at("time").get<long>() + 2);
+      CHECK(lines[2].at("time").get<long>() >= lines[0].at("time").get<long>() + 1);
       CHECK(lines[2].at("sent_bytes").get<long>() > lines[0].at("sent_bytes").get<long>());
     }
   }
