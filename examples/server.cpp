@@ -47,9 +47,10 @@ void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session
 // What opens for a one-time token of the host that was asked.
 class Door {
  public:
-  explicit Door(const ticket::Ring& ring) {
+  Door(const ticket::Ring& ring, std::uint32_t wait) {
     tkt_verifier_options options{};
     options.size = sizeof options;
+    options.timeout = wait;
     ticket::check(tkt_verifier_open(&verifier_, ring.handle(), &options), "no tokens");
   }
   ~Door() { tkt_verifier_free(verifier_); }
@@ -195,6 +196,8 @@ cxxopts::Options command_line() {
       cxxopts::value<std::string>()->default_value("off"));
   add("door", "a path that opens for a one-time token only, as /door",
       cxxopts::value<std::string>());
+  add("door-wait", "how long the agent is waited for when it records tokens; milliseconds",
+      cxxopts::value<std::uint32_t>()->default_value("100"));
   add("help", "this text");
   return options;
 }
@@ -251,7 +254,7 @@ int serve(const cxxopts::ParseResult& arguments) {
   std::optional<Door> door;
   std::string door_path;
   if (arguments.count("door") != 0) {
-    door.emplace(ring);
+    door.emplace(ring, arguments["door-wait"].as<std::uint32_t>());
     door_path = arguments["door"].as<std::string>();
   }
 

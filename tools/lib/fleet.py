@@ -301,7 +301,7 @@ zone:
             context = name.removesuffix(".test")
             argv += ["--host", f"{name}={certificate},{key},{context}{client_ca}"]
         if self.tokens:
-            argv += ["--door", fleet_tokens.door]
+            argv += ["--door", fleet_tokens.door, "--door-wait", str(1000 * fleet_tokens.patience)]
         return argv
 
     def make_nginx(self, host):
@@ -328,7 +328,7 @@ zone:
             frontends += f"""
 frontend {name}
     bind 127.0.0.1:{port} ssl crt {certificate}{verify} tls-ticket-keys {there}/{name}.keys
-{self.tokens.haproxy_door() if self.tokens and name == fleet_tokens.origin else ""}\
+{self.tokens.haproxy_door(there) if self.tokens and name == fleet_tokens.origin else ""}\
     http-request return status 200 content-type text/plain string "{name}\\n"
 """
             sections += f"""
