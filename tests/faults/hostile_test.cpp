@@ -103,7 +103,7 @@ TEST_SUITE("hostile") {
     MESSAGE("served ", served, ", at most ", most / 1024, " MiB and ", most_descriptors,
             " descriptors; ", counts.dump());
 
-    CHECK(served >= 20);
+    CHECK(served >= 4);   // of some hundred that time would be for
 #ifndef TICKET_SANITIZED  // which has memory of its own
     CHECK(most < 128 * 1024);
 #endif
