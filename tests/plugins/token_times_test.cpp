@@ -128,7 +128,7 @@ TEST_SUITE("tokens and time") {
 #endif
 
   TEST_CASE("promise 13: while an epoch ends under load, nothing is taken twice or too late") {
-    TokenAgent agent({.first_epoch = 7s});
+    TokenAgent agent({.first_epoch = 12s});
     constexpr std::size_t count = 400;
     Purse purse(agent, count);
     // when each is presented first: most before the end, the last ones after it

@@ -31,13 +31,18 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 // HAProxy with plugins/haproxy/tokens.cfg, which opens /private/ for tokens of a.test.
 class Haproxy {
  public:
-  explicit Haproxy(const TokenAgent& agent) : port(support::unused_port()) {
+  // `processing`: how long the agent's answer is waited for; a machine may stand still.
+  explicit Haproxy(const TokenAgent& agent, const std::string& processing = "10s")
+      : port(support::unused_port()) {
     const auto snippets = support::source_root() / "plugins/haproxy";
     const auto agent_at = "127.0.0.1:" + std::to_string(agent.spop);
     auto frontend = read_text(snippets / "tokens.cfg");
     frontend = replaced(frontend, ":443 ssl crt /etc/haproxy/web.pem",
                         "127.0.0.1:" + std::to_string(port));
-    frontend = replaced(frontend, "/etc/haproxy/ticket-spoe.conf", snippets / "ticket-spoe.conf");
+    write_text(folder_ / "spoe.conf",
+               replaced(read_text(snippets / "ticket-spoe.conf"), "timeout processing 500ms",
+                        "timeout processing " + processing));
+    frontend = replaced(frontend, "/etc/haproxy/ticket-spoe.conf", folder_ / "spoe.conf");
     frontend = replaced(frontend, "www.example.org", "a.test");
     frontend = replaced(frontend, "server agent 127.0.0.1:9001", "server agent " + agent_at);
     write_text(folder_ / "haproxy.cfg",
@@ -219,7 +224,7 @@ TEST_SUITE("tokens at the agent") {
   }
 
   TEST_CASE("an agent that stands still is a 503 at HAProxy within its processing time") {
-    Haproxy haproxy(agent());
+    Haproxy haproxy(agent(), "500ms");
     const auto token = agent().token();
     const auto pid = agent().pid();
     ::kill(pid, SIGSTOP);
