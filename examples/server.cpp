@@ -29,7 +29,9 @@ using namespace example;
 void attach_tickets(Hosts& hosts, ticket::Ring& ring, const std::string& session_id_context,
                     tkt_openssl_binding binding, tkt_openssl_early_data early_data) {
   std::vector<tkt_openssl_name> names;  // which context a server name belongs to
-  for (const Host& host : hosts.all()) names.push_back({host.name.c_str(), host.context.c_str()});
+  for (const Host& host : hosts.all()) {
+    names.push_back({host.name.c_str(), host.context.c_str(), host.tls.get()});
+  }
 
   for (Host& host : hosts.all()) {
     tkt_openssl_options options{};

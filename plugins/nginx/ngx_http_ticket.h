@@ -50,7 +50,8 @@ SSL_CTX *ngx_http_ticket_ssl(ngx_http_core_srv_conf_t *cscf);
 
 /* The context of a connection whose client asks for a name, as a tkt_openssl_choose;
  * `user` is the ring that the ticket will be looked for in. */
-const char *ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name);
+const char *ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name,
+    const SSL_CTX **host);
 
 /* The ring that a connection's port looks in; NULL when none. */
 ngx_ticket_ring_t *ngx_http_ticket_ring(ngx_http_request_t *r);

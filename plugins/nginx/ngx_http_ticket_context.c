@@ -13,7 +13,8 @@ static ngx_int_t ngx_http_ticket_clean_name(const char *server_name, ngx_str_t *
 
 
 const char *
-ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name)
+ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name,
+    const SSL_CTX **host)
 {
     ngx_str_t                    name;
     ngx_connection_t            *c;
@@ -35,6 +36,7 @@ ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name)
     }
 
     tscf = ngx_http_get_module_srv_conf(cscf->ctx, ngx_http_ticket_module);
+    *host = ngx_http_ticket_ssl(cscf);
 
     /* a ticket of the server's own ring would be looked for in the port's */
     return tscf->tickets.ring == user ? (char *) tscf->tickets.context.data : NULL;

@@ -386,6 +386,7 @@ ngx_http_ticket_init_process(ngx_cycle_t *cycle)
 {
     SSL_CTX                       *ctx;
     ngx_uint_t                     i;
+    ngx_http_ssl_srv_conf_t       *sscf;
     ngx_http_core_srv_conf_t     **cscf;
     ngx_http_core_main_conf_t     *cmcf;
     ngx_http_ticket_srv_conf_t    *tscf;
@@ -413,6 +414,9 @@ ngx_http_ticket_init_process(ngx_cycle_t *cycle)
         if (tscf->tickets.ring == NULL || ctx == NULL) {
             continue;
         }
+
+        sscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ssl_module);
+        tscf->tickets.demands = sscf->verify == 1;
 
         if (ngx_ticket_attach(cycle, ctx, &tscf->tickets, ngx_http_ticket_choose,
                               tscf->tickets.ring)

@@ -191,6 +191,8 @@ ngx_stream_ticket_init_process(ngx_cycle_t *cycle)
         tscf = cscf[i]->ctx->srv_conf[ngx_stream_ticket_module.ctx_index];
         sscf = cscf[i]->ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
 
+        tscf->demands = sscf->verify == 1;
+
         /* a stream server has one SSL_CTX, whatever name is asked for */
         if (tscf->ring != NULL && sscf->ssl.ctx != NULL
             && ngx_ticket_attach(cycle, sscf->ssl.ctx, tscf, NULL, NULL) != NGX_OK)

@@ -176,6 +176,7 @@ ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
     options.context = (char *) conf->context.data;
     options.session_id_context = (char *) conf->session_id_context.data;
     options.binding = conf->binding;
+    options.demand_certificate = conf->demands;
     options.choose = choose;
     options.choose_user = user;
     options.early_data = conf->early_data;

@@ -27,6 +27,7 @@ typedef struct {
     ngx_str_t           context;
     ngx_str_t           session_id_context;
     ngx_uint_t          binding;    /* tkt_openssl_binding */
+    ngx_uint_t          demands;    /* 1: "ssl_verify_client on"; set as a worker starts */
     ngx_uint_t          early_data; /* tkt_openssl_early_data, as the next two: http alone */
     ngx_str_t           early_folder;
     ngx_uint_t          early_capacity;

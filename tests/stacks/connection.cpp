@@ -124,6 +124,7 @@ ContextPtr client_context(const Client& client) {
   SSL_CTX_sess_set_new_cb(context.get(), new_session);
   SSL_CTX_set_min_proto_version(context.get(), client.version);
   SSL_CTX_set_max_proto_version(context.get(), client.version);
+  if (!client.tickets) SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
   if (client.groups != nullptr) SSL_CTX_set1_groups_list(context.get(), client.groups);
   if (client.certificate) use_identity(context.get(), "client");
   return context;
@@ -156,7 +157,7 @@ void collect_sessions(Outcome& outcome, const Client& client, SSL* ssl, Record& 
   SessionPtr session(SSL_get1_session(ssl));
   const bool has = session && SSL_SESSION_has_ticket(session.get()) == 1;
   outcome.tickets = has && !same_ticket(session.get(), client.session) ? 1 : 0;
-  if (has) outcome.session = copy(session.get());
+  if (has || !client.tickets) outcome.session = copy(session.get());
 }
 
 }  // namespace
@@ -174,13 +175,17 @@ ContextPtr server_context(const std::string& name, bool client_certificates) {
   return context;
 }
 
+void attach(SSL_CTX* context, const Server& server, tkt_openssl_options options) {
+  options.size = sizeof options;
+  if (tkt_openssl_attach(context, server.ring.get(), &options) != TKT_OK) {
+    throw std::runtime_error("not attached");
+  }
+}
+
 ContextPtr attached(const std::string& name, const Server& server, tkt_openssl_options options,
                     bool client_certificates) {
   auto context = server_context(name, client_certificates);
-  options.size = sizeof options;
-  if (tkt_openssl_attach(context.get(), server.ring.get(), &options) != TKT_OK) {
-    throw std::runtime_error("not attached");
-  }
+  attach(context.get(), server, options);
   return context;
 }
 

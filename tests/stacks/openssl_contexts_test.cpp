@@ -10,11 +10,14 @@ using namespace pool;
 
 namespace {
 
-constexpr tkt_openssl_name table[] = {{"a.test", "a"}, {"b.test", "b"}, {"*.b.test", "b"}};
+constexpr tkt_openssl_name table[] = {
+    {"a.test", "a", nullptr}, {"b.test", "b", nullptr}, {"*.b.test", "b", nullptr}};
 
-const char* choose_by_name(void*, SSL*, const char* name) {
+const char* choose_by_name(void* host_of_b, SSL*, const char* name, const SSL_CTX** host) {
   if (name == nullptr) return nullptr;
-  return std::strcmp(name, "b.test") == 0 ? "b" : "a";
+  if (std::strcmp(name, "b.test") != 0) return "a";
+  *host = static_cast<const SSL_CTX*>(host_of_b);
+  return "b";
 }
 
 // How a server with two virtual hosts, a.test and b.test, is set up. b.test may
@@ -53,14 +56,14 @@ class TwoHosts {
   TwoHosts(Way way, const Server& server, bool certificates, tkt_openssl_binding binding) {
     tkt_openssl_options a{.size = 0, .context = "a", .binding = binding};
     tkt_openssl_options b{.size = 0, .context = "b", .binding = binding};
+    b_ = server_context("b.test", certificates);
     const bool told = way == Way::names || way == Way::names_everywhere;
+    const tkt_openssl_name table[] = {{"a.test", "a", nullptr}, {"b.test", "b", b_.get()}};
     if (told) a.names = b.names = table, a.names_count = b.names_count = std::size(table);
-    if (way == Way::choose) a.choose = choose_by_name;
+    if (way == Way::choose) a.choose = choose_by_name, a.choose_user = b_.get();
 
     a_ = attached("a.test", server, a);
-    const bool alone = way == Way::names || way == Way::choose;
-    b_ = alone ? server_context("b.test", certificates)
-               : attached("b.test", server, b, certificates);
+    if (way != Way::names && way != Way::choose) attach(b_.get(), server, b);
     if (way == Way::two_ports) return;
     switch_by_name(a_.get(), switch_of(way), {{"a.test", a_.get()}, {"b.test", b_.get()}});
     port_of_b_ = a_.get();
@@ -89,6 +92,18 @@ class TwoHosts {
 std::string to_text(tkt_openssl_binding binding) {
   static constexpr const char* names[] = {"same name", "same context", "any name"};
   return names[binding];
+}
+
+X509* certificate_of(const std::string& name) {
+  return SSL_CTX_get0_certificate(server_context(name).get());
+}
+
+STACK_OF(X509_NAME) * ca_list(const std::vector<const char*>& names) {
+  auto* list = sk_X509_NAME_new_null();
+  for (const char* name : names) {
+    sk_X509_NAME_push(list, X509_NAME_dup(X509_get_subject_name(certificate_of(name))));
+  }
+  return list;
 }
 
 template <class Body>
@@ -229,6 +244,102 @@ TEST_SUITE("openssl: contexts") {
 
       const auto again = connect(closed.get(), {.version = version, .session = with.session.get()});
       CHECK(again.resumed);
+    }
+  }
+
+  TEST_CASE("promise 6: a client certificate is worth what those say who vouched for it") {
+    const auto asking = [](const Server& server, std::vector<const char*> cas,
+                           tkt_openssl_options options, int mode = SSL_VERIFY_PEER) {
+      auto context = server_context("a.test", true);
+      SSL_CTX_set_verify(context.get(), mode, nullptr);
+      SSL_CTX_set_client_CA_list(context.get(), ca_list(cas));
+      attach(context.get(), server, options);
+      return context;
+    };
+    for (const auto binding : {TKT_SAME_NAME, TKT_SAME_CONTEXT, TKT_ANY_NAME}) {
+      for (const int version : both_versions) {
+        CAPTURE(to_text(binding));
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        // all of one context and name
+        const tkt_openssl_options options{.size = 0, .binding = binding};
+        const auto nobody = attached("a.test", server, options);
+        const auto x = asking(server, {"X", "Z"}, options), y = asking(server, {"Y"}, options);
+        const auto same = asking(server, {"Z", "X", "Z"}, options);
+        const auto demanding =
+            asking(server, {"X", "Z"}, {.size = 0, .binding = binding, .demand_certificate = 1});
+        const auto visit = [&](const ContextPtr& to, const SessionPtr& with, const char* name,
+                               bool certificate = true) {
+          return connect(to.get(), {.version = version,
+                                    .name = name,
+                                    .session = with.get(),
+                                    .certificate = certificate});
+        };
+        const auto refuses = [&](const ContextPtr& to, const SessionPtr& with, const char* name) {
+          const auto outcome = visit(to, with, name);
+          CHECK_FALSE(outcome.resumed);
+          CHECK(outcome.completed);
+          CHECK(outcome.server_alerts == 0);
+          return outcome.info.reason;
+        };
+        const auto by_x = visit(x, {}, "a.test").session;
+        const auto by_nobody = visit(nobody, {}, "a.test").session;
+        REQUIRE(by_x);
+
+        CHECK(visit(x, by_x, "a.test").resumed);
+        CHECK(visit(same, by_x, "a.test").resumed);
+        CHECK(visit(demanding, by_x, "a.test").resumed);
+        CHECK(visit(nobody, by_nobody, "a.test").resumed);
+        CHECK(refuses(y, by_x, "a.test") == TKT_CONTEXT);
+        CHECK(refuses(nobody, by_x, "a.test") == TKT_CONTEXT);
+        CHECK(refuses(x, by_nobody, "a.test") == TKT_CONTEXT);
+        // nginx ends a handshake that brings a certificate to another name
+        CHECK(refuses(x, by_x, "b.test") == TKT_CONTEXT);
+
+        // another CA of the same name
+        const auto namesake = server_context("a.test", true);
+        SSL_CTX_set_verify(namesake.get(), SSL_VERIFY_PEER, nullptr);
+        SSL_CTX_set_client_CA_list(namesake.get(), ca_list({"X", "Z"}));
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(namesake.get()), certificate_of("X"));
+        attach(namesake.get(), server, options);
+        CHECK(refuses(namesake, by_x, "a.test") == TKT_CONTEXT);
+
+        // where a certificate is asked for and none came
+        const auto without = visit(x, {}, "a.test", false).session;
+        CHECK(visit(x, without, "a.test").resumed);
+        CHECK(refuses(demanding, without, "a.test") == TKT_CONTEXT);
+
+        // the operator changes the CAs under a running server
+        SSL_CTX_set_client_CA_list(x.get(), ca_list({"Y"}));
+        CHECK(refuses(x, by_x, "a.test") == TKT_CONTEXT);
+        SSL_CTX_add_client_CA(y.get(), certificate_of("X"));
+        CHECK(refuses(y, visit(x, {}, "a.test").session, "a.test") == TKT_CONTEXT);
+      }
+    }
+  }
+
+  TEST_CASE("promise 6: nor is it when a connection is switched behind our back") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(2));
+      const tkt_openssl_options options{.size = 0, .binding = TKT_ANY_NAME};
+      const auto asking = [&](const char* ca) {
+        auto context = server_context("a.test", true);
+        SSL_CTX_set_client_CA_list(context.get(), ca_list({ca}));
+        attach(context.get(), server, options);
+        return context;
+      };
+      const auto port = asking("X"), there = asking("Y");
+      const auto session = connect(port.get(), {.version = version}).session;
+      switch_by_name(port.get(), Switch::servername_kept, {{"a.test", there.get()}});
+      const auto outcome = connect(port.get(), {.version = version, .session = session.get()});
+      CHECK_FALSE(outcome.resumed);
+      CHECK_FALSE(outcome.completed);
+      CHECK(server.said.back().find("asks for other client certificates") != std::string::npos);
     }
   }
 

@@ -242,6 +242,49 @@ TEST_SUITE("openssl: a pool") {
     CHECK(first.tickets == 0);
   }
 
+  TEST_CASE("promise 6: nor from a cache of the application's, as nginx's ssl_session_cache is") {
+    static std::vector<SessionPtr> cache;
+    cache.clear();
+    const auto kept = [](SSL*, SSL_SESSION* session) {
+      cache.push_back(copy(session));
+      return 0;
+    };
+    const auto found = [](SSL*, const unsigned char* id, int size, int* copied) -> SSL_SESSION* {
+      *copied = 1;
+      for (const auto& session : cache) {
+        unsigned known = 0;
+        const auto* bytes = SSL_SESSION_get_id(session.get(), &known);
+        if (std::equal(bytes, bytes + known, id, id + size)) return session.get();
+      }
+      return nullptr;
+    };
+    const auto caching = [&](SSL_CTX* context) {
+      SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
+      SSL_CTX_sess_set_new_cb(context, kept);
+      SSL_CTX_sess_set_get_cb(context, found);
+    };
+    Clock clock;
+    Server one("one", 1, clock);
+    one.publish(hourly(2));
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      for (const bool ours : {false, true}) {
+        CAPTURE(ours);
+        const auto context = server_context("a.test");
+        caching(context.get());
+        // in TLS 1.3 the session's id is in its ticket then
+        if (version == TLS1_3_VERSION) SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
+        if (ours) attach(context.get(), one);
+        const auto first = connect(context.get(), {.version = version, .tickets = false});
+        REQUIRE(first.session);
+        const auto again = connect(
+            context.get(), {.version = version, .session = first.session.get(), .tickets = false});
+        CHECK(again.completed);
+        CHECK(again.resumed == !ours);  // stock OpenSSL does
+      }
+    }
+  }
+
   TEST_CASE("attaching again replaces what was attached") {
     Clock clock;
     Server one("one", 1, clock);

@@ -93,6 +93,7 @@ std::array<unsigned char, 80> stek(std::uint32_t epoch, std::string_view context
 // A server's SSL_CTX with a certificate for `name`, nothing attached; when
 // `client_certificates`, it demands one.
 ContextPtr server_context(const std::string& name, bool client_certificates = false);
+void attach(SSL_CTX* context, const Server& server, tkt_openssl_options options = {});
 ContextPtr attached(const std::string& name, const Server& server, tkt_openssl_options options = {},
                     bool client_certificates = false);
 
@@ -112,6 +113,7 @@ struct Client {
   bool certificate = true;                     // shows one when asked
   const char* groups = nullptr;                // key shares; NULL: OpenSSL's
   std::vector<unsigned char> raw_ticket = {};  // in place of a session's, TLS 1.2
+  bool tickets = true;                         // takes some, TLS 1.2; else goes by session ids
 };
 struct Outcome {
   bool completed = false;  // on both sides

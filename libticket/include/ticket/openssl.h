@@ -33,6 +33,14 @@
  * (With TKT_ANY_NAME, SSL_get_servername() of a TLS 1.2 resumption tells the
  * ticket's name, not the client's: the connection stays where that name leads.)
  *
+ * Client certificates. A session that brings one resumes only where the same CAs vouch for
+ * clients (the certificates in the SSL_CTX's store and its client CA list, as they are when
+ * it is attached), and under the server name it was made for, whatever the binding; never
+ * where no certificate is asked for. What a host asks for is known from its SSL_CTX: where
+ * the servername callback switches to another one, `names` or `choose` must tell which
+ * (`host`), or its sessions are all full handshakes. Tickets without attribution tell
+ * nothing of this: their context must be enough.
+ *
  * Early data (0-RTT) is off unless the options say TKT_EARLY_DATA_ONCE; leave
  * SSL_CTX_set_max_early_data and SSL_OP_NO_ANTI_REPLAY to them. It is for requests that
  * do no harm when they come again all the same: a client that was refused sends them again
@@ -57,10 +65,15 @@ extern "C" {
  *     options.names_count = 3;
  *
  * Contexts keep apart what must not meet: hosts with other certificates' owners, or
- * of which one demands client certificates. Equal names on every server of the pool. */
+ * of which one demands client certificates. Equal names on every server of the pool.
+ *
+ * `host` is the SSL_CTX that serves the name, to be given where the servername callback
+ * switches to it and it asks for client certificates; NULL: as the one that is attached to.
+ * Looked at once, by tkt_openssl_attach. */
 typedef struct {
     const char *name;
     const char *context;
+    const SSL_CTX *host;
 } tkt_openssl_name;
 
 /* Chooses the context of a connection, where a table will not do.
@@ -68,12 +81,15 @@ typedef struct {
  *   user         choose_user of the options
  *   ssl          the connection, in the middle of its handshake: look, do not change
  *   server_name  in lower case, or NULL when the client sent none
+ *   host         may be set to the SSL_CTX that will serve the connection, where that is
+ *                another one than it has now (see tkt_openssl_name)
  *
  * Called on the thread of the handshake when a ticket is presented, when early data comes
  * with it and when a ticket is sealed (not behind early data that was taken); must answer alike. Returns a string of at most 255 bytes that lives until the
  * same thread's next call, or NULL: no tickets for this connection. A ring takes 1024
  * contexts; beyond them the answer counts as NULL. */
-typedef const char *(*tkt_openssl_choose)(void *user, SSL *ssl, const char *server_name);
+typedef const char *(*tkt_openssl_choose)(void *user, SSL *ssl, const char *server_name,
+                                          const SSL_CTX **host);
 
 typedef enum {
     TKT_SAME_NAME = 0,    /* a ticket resumes only under the server name it was made for */
@@ -121,6 +137,9 @@ typedef struct {
     const char *early_data_folder;  /* as the next, one for all that a ring is attached to; NULL:
                                        web.early beside web.ring, memory where there is no file */
     uint32_t early_data_capacity;   /* flights of one epoch; 0: 100000 */
+    int demand_certificate;         /* 1: nothing is served here without a client certificate,
+                                       though OpenSSL lets the handshake end (SSL_VERIFY_PEER
+                                       alone): sessions without one do not resume */
 } tkt_openssl_options;
 
 /* tkt_openssl_attach makes ctx use the ring's keys.
@@ -131,9 +150,10 @@ typedef struct {
  *   options  may be NULL; copied
  *
  * Takes the ticket key callback, the session ticket callback, the early data callback and
- * limit, the session-id context, the number of tickets and the session cache of ctx (resumption is by ticket alone);
- * leaves the client-hello and the servername callback, and SSL_OP_NO_TICKET, to the
- * application.
+ * limit, the session-id context, the number of tickets, and the session cache of ctx with
+ * its callbacks: resumption is by ticket alone. (Under SSL_OP_NO_TICKET nothing resumes; in
+ * TLS 1.3 OpenSSL then sends names of sessions in a cache.) Leaves the client-hello and the
+ * servername callback, and SSL_OP_NO_TICKET, to the application.
  *
  * TKT_BAD_ARGUMENT without ctx or ring and for options that cannot be; of a wrong name
  * and of too many contexts the ring's log callback says which. TKT_OUT_OF_MEMORY,

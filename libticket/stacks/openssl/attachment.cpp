@@ -93,9 +93,10 @@ const Context* ChosenContexts::add(std::atomic<Node*>& head, const char* name, i
   return nullptr;
 }
 
-Attachment::Attachment(tkt_ring* ring, const tkt_openssl_options& options)
+Attachment::Attachment(const SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options)
     : ring_(ring),
       options_(options),
+      ca_digest_(ctx),
       fallback_(make_context(options.context == nullptr ? "default" : options.context)) {
   fallback_.fallback = true;
   for (std::size_t i = 0; i < options.names_count; ++i) add_name(options.names[i]);
@@ -121,20 +122,28 @@ void Attachment::add_name(const tkt_openssl_name& row) {
     throw std::invalid_argument("a wildcard stands for the first label alone: " +
                                 std::string(name.view()));
   }
-  (wildcard ? wildcards_ : names_).emplace(key, make_context(row.context));
+  std::optional<ClientCas> cas;
+  if (row.host != nullptr) cas = client_cas(row.host);
+  (wildcard ? wildcards_ : names_).emplace(key, Row{make_context(row.context), cas});
 }
 
-const Context* Attachment::context(SSL* ssl, const ServerName& name) const {
-  if (options_.choose != nullptr) {
-    const char* chosen = options_.choose(options_.choose_user, ssl, name.c_str());
-    return chosen == nullptr ? nullptr : chosen_.find(ring_, chosen);
-  }
+const Attachment::Row* Attachment::find_row(const ServerName& name) const {
   if (const auto row = names_.find(name.view()); row != names_.end()) return &row->second;
-  if (!wildcards_.empty()) {
-    const auto row = wildcards_.find(without_first_label(name.view()));
-    if (row != wildcards_.end()) return &row->second;
+  if (wildcards_.empty()) return nullptr;
+  const auto row = wildcards_.find(without_first_label(name.view()));
+  return row == wildcards_.end() ? nullptr : &row->second;
+}
+
+Host Attachment::host(SSL* ssl, const ServerName& name) const {
+  if (options_.choose != nullptr) {
+    const SSL_CTX* host = nullptr;
+    const char* chosen = options_.choose(options_.choose_user, ssl, name.c_str(), &host);
+    if (chosen == nullptr) return {};
+    return {chosen_.find(ring_, chosen), host == nullptr ? client_cas(ssl) : client_cas(host)};
   }
-  return &fallback_;
+  const Row* row = find_row(name);
+  if (row == nullptr) return {&fallback_, client_cas(ssl)};
+  return {&row->context, row->cas ? *row->cas : client_cas(ssl)};
 }
 
 bool Attachment::same_fallback(const Attachment& other) const {
@@ -160,6 +169,37 @@ bool give_attachment(SSL_CTX* context, std::unique_ptr<Attachment> attachment) {
   if (old != nullptr) attachments().remove(*old);
   attachment.release()->replaced.reset(old);
   return true;
+}
+
+namespace {
+
+// Called from within OpenSSL, which no exception may cross: short of memory, by nobody's
+// word, which is no host's.
+ClientCas::Digest digest_in(const SSL_CTX* context, const STACK_OF(X509_NAME) * names) noexcept
+    try {
+  const Attachment* attachment = attachment_of(context);
+  const bool known = attachment != nullptr && attachment->ca_digest().stands_for(context, names);
+  return known ? attachment->ca_digest().digest() : digest_of(context, names);
+} catch (const std::bad_alloc&) {
+  return {};
+}
+
+ClientCas client_cas(const SSL_CTX* context, int mode, const STACK_OF(X509_NAME) * names) {
+  if ((mode & SSL_VERIFY_PEER) == 0) return {};
+  const Attachment* attachment = attachment_of(context);
+  const bool demanded = (mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0 ||
+                        (attachment != nullptr && attachment->demands_certificate());
+  return {true, demanded, digest_in(context, names)};
+}
+
+}  // namespace
+
+ClientCas client_cas(const SSL_CTX* context) {
+  return client_cas(context, SSL_CTX_get_verify_mode(context), SSL_CTX_get_client_CA_list(context));
+}
+
+ClientCas client_cas(const SSL* ssl) {
+  return client_cas(SSL_get_SSL_CTX(ssl), SSL_get_verify_mode(ssl), SSL_get_client_CA_list(ssl));
 }
 
 const Attachment* settled(const SSL* ssl, const Note& note) {

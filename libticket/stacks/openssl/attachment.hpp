@@ -9,6 +9,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,6 +23,12 @@ struct Context {
   int number = -1;  // in the ring
   // The name has no row of its own: nobody told us that it belongs here.
   bool fallback = false;
+};
+
+// What will serve a connection, as far as it can be told before it is switched.
+struct Host {
+  const Context* context = nullptr;  // nullptr: no tickets
+  ClientCas cas;
 };
 
 // Contexts that a `choose` callback named, found without a lock. Only grows,
@@ -48,10 +55,12 @@ class Attachment {
  public:
   // Throws std::bad_alloc, and std::invalid_argument for a name that is none or
   // for more contexts than a ring takes.
-  Attachment(tkt_ring* ring, const tkt_openssl_options& options);
+  Attachment(const SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options);
 
-  // The context of a connection under a server name; nullptr: no tickets.
-  const Context* context(SSL* ssl, const ServerName& name) const;
+  // The host of a connection under a server name.
+  Host host(SSL* ssl, const ServerName& name) const;
+  // Of a connection that is where it will be served; nullptr: no tickets.
+  const Context* context(SSL* ssl, const ServerName& name) const { return host(ssl, name).context; }
 
   tkt_ring* ring() const { return ring_; }
   tkt_openssl_binding binding() const { return options_.binding; }
@@ -61,6 +70,8 @@ class Attachment {
     return options_.early_data_size == 0 ? SSL3_RT_MAX_PLAIN_LENGTH : options_.early_data_size;
   }
   bool require_attribution() const { return options_.require_attribution != 0; }
+  bool demands_certificate() const { return options_.demand_certificate != 0; }
+  const CaDigest& ca_digest() const { return ca_digest_; }
   // Names without a row get the same context of the same ring from both.
   bool same_fallback(const Attachment& other) const;
   // Of a ticket, in seconds, under a pool's policy.
@@ -79,13 +90,19 @@ class Attachment {
       return std::hash<std::string_view>{}(text);
     }
   };
-  using Names = std::unordered_map<std::string, Context, Hash, std::equal_to<>>;
+  struct Row {
+    Context context;
+    std::optional<ClientCas> cas;
+  };
+  using Names = std::unordered_map<std::string, Row, Hash, std::equal_to<>>;
 
   Context make_context(const char* name) const;
   void add_name(const tkt_openssl_name& row);
+  const Row* find_row(const ServerName& name) const;
 
   tkt_ring* ring_;
   tkt_openssl_options options_;  // its pointers, choose_user apart, are not used after making
+  CaDigest ca_digest_;
   Context fallback_;
   Names names_;
   Names wildcards_;  // "*.example.org" as ".example.org"
@@ -98,6 +115,10 @@ const Attachment* attachment_of(const SSL_CTX* context);
 
 // Hands an attachment to an SSL_CTX, which frees it. False when OpenSSL fails.
 bool give_attachment(SSL_CTX* context, std::unique_ptr<Attachment> attachment);
+
+// Whom an SSL_CTX asks for certificates, and whom a connection does as it is set up now.
+ClientCas client_cas(const SSL_CTX* context);
+ClientCas client_cas(const SSL* ssl);
 
 // The attachment that holds for a connection now: that of the SSL_CTX that it
 // has been switched to, else that of the one it began with.

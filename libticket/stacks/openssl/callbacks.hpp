@@ -30,9 +30,10 @@ int prepare_ticket(SSL* ssl, void* arg);
 int seal_key(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
              EVP_MAC_CTX* mac);
 
-// Whether a resumed connection is now where its ticket would not have opened, or lacks
-// the certificate that is demanded there. `context` is its context now, nullptr: none.
-bool crossed(SSL* ssl, const Offer& offer, const Attachment& attachment, const Context* context);
+// Whether a resumed connection is now where its ticket would not have opened, lacks the
+// certificate that is demanded there, or brings one that others vouched for. `context` is
+// its context now, nullptr: none; note.cas is what its host asks for.
+bool crossed(SSL* ssl, Note& note, const Attachment& attachment, const Context* context);
 
 inline bool is_tls13(const SSL* ssl) { return SSL_version(ssl) >= TLS1_3_VERSION; }
 

@@ -3,8 +3,6 @@
 // OpenSSL asks last of all, when it would otherwise take it: the ticket is open and its
 // binder verified, the servername callback is over, and what the flight says of the
 // ticket's age fits.
-#include <cstring>
-
 #include "callbacks.hpp"
 
 namespace ticket::openssl {
@@ -14,12 +12,6 @@ namespace {
 // One server is authoritative for a ticket's early data (RFC 9846, section 8): who sealed
 // it. (An embedded pool has no members: there the table alone tells.)
 bool of_this_host(const Offer& offer) { return offer.attribution.minter == offer.epoch.member; }
-
-// A ticket may be good for more names than one; what is sent early is not.
-bool same_name(Note& note) {
-  return std::memcmp(note.name_hash.of(note.name), note.offer.attribution.name_hash,
-                     sizeof note.offer.attribution.name_hash) == 0;
-}
 
 tkt_openssl_early claim(const SSL* ssl, const Offer& offer) {
   unsigned char random[SSL3_RANDOM_SIZE];
@@ -42,8 +34,10 @@ tkt_openssl_early judge(SSL* ssl, const Attachment& attachment, Note& note) {
   const Offer& offer = note.offer;
   if (attachment.early_data() == 0) return TKT_EARLY_NONE;
   const Context* context = attachment.context(ssl, note.name);
-  if (!offer.opened || !of_this_host(offer) || !same_name(note) ||
-      crossed(ssl, offer, attachment, context)) {
+  note.cas = client_cas(ssl);
+  // a ticket may be good for more names than one; what is sent early is not
+  if (!offer.opened || !of_this_host(offer) || !note.same_hash() ||
+      crossed(ssl, note, attachment, context)) {
     return TKT_EARLY_FOREIGN;
   }
   const tkt_openssl_early verdict = claim(ssl, offer);

@@ -1,5 +1,6 @@
 #include "note.hpp"
 
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -37,6 +38,7 @@ Note* take_note() {
   note->early = TKT_EARLY_NONE;
   note->settled = nullptr;
   note->name.clear();
+  note->cas = {};
   note->context[0] = '\0';
   return note;
 }
@@ -81,6 +83,11 @@ int note_index() {
 }
 
 }  // namespace
+
+bool Note::same_hash() {
+  const auto& made_for = offer.attribution.name_hash;
+  return std::memcmp(name_hash.of(name, cas), made_for, sizeof made_for) == 0;
+}
 
 bool read_server_name(SSL* ssl, ServerName* name) {
   const unsigned char* bytes = nullptr;

@@ -24,6 +24,7 @@ struct Offer {
   bool sought = false;   // open_key looked for its key, judge_ticket is to come
   bool keyed = false;    // its key was found; OpenSSL goes on to check its tag
   bool opened = false;   // accepted
+  bool attributed = false;
   tkt_status reason = TKT_OK;
   std::array<unsigned char, 16> iv{};
   tkt_core_epoch epoch{};
@@ -52,7 +53,11 @@ struct Note {
   // on to the request.
   const Context* settled = nullptr;
   ServerName name;
+  ClientCas cas;  // of the host that the name leads to, as known by now
   NameHash name_hash;
+
+  // Was the ticket that is offered made for this name, where the same CAs vouch for clients?
+  bool same_hash();
   std::array<char, 256> context{};  // for tkt_openssl_info
   Note* next = nullptr;             // in the pool of spare ones
 };

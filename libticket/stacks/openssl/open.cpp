@@ -67,9 +67,10 @@ const Context* find_context(SSL* ssl, const Attachment& attachment, Note& note) 
     refuse(note.offer, TKT_MALFORMED);
     return nullptr;
   }
-  const Context* context = attachment.context(ssl, note.name);
-  if (context == nullptr) refuse(note.offer, TKT_CONTEXT);
-  return context;
+  const Host host = attachment.host(ssl, note.name);
+  note.cas = host.cas;
+  if (host.context == nullptr) refuse(note.offer, TKT_CONTEXT);
+  return host.context;
 }
 
 // An OpenSSL that is to seal no ticket never asks prepare_ticket, which catches a
@@ -90,18 +91,13 @@ bool renews(const SSL* ssl, const Attachment& attachment, const Note& note, bool
   return is_tls13(ssl) || must_look || has_newer_epoch(attachment, note);
 }
 
-bool demands_certificate(const SSL* ssl) {
-  return (SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0;
-}
-
 // Reads what the minter wrote. Without it (HAProxy's tickets have none) the
 // session's own time is the best that is known of its birth.
-tkt_status read_attribution(SSL_SESSION* session, const Attachment& attachment, Offer& offer,
-                            bool* present) {
+tkt_status read_attribution(SSL_SESSION* session, const Attachment& attachment, Offer& offer) {
   void* data = nullptr;
   std::size_t size = 0;
-  *present = SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size != 0;
-  if (*present) {
+  offer.attributed = SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size != 0;
+  if (offer.attributed) {
     return tkt_core_attribution_parse(static_cast<const unsigned char*>(data), size,
                                       &offer.attribution);
   }
@@ -113,11 +109,6 @@ tkt_status read_attribution(SSL_SESSION* session, const Attachment& attachment, 
 
 bool has_expired(const SSL_SESSION* session, tkt_core_time now) {
   return now.latest - SSL_SESSION_get_time(session) >= SSL_SESSION_get_timeout(session);
-}
-
-bool same_hash(Note& note) {
-  const auto& made_for = note.offer.attribution.name_hash;
-  return std::memcmp(note.name_hash.of(note.name), made_for, sizeof made_for) == 0;
 }
 
 // The name that OpenSSL wrote into the session; it does so for a server with a
@@ -134,23 +125,32 @@ bool name_matters(const SSL* ssl, tkt_openssl_binding binding) {
 }
 
 bool name_holds(const SSL* ssl, const SSL_SESSION* session, const Attachment& attachment,
-                Note& note, bool attributed) {
+                Note& note) {
   if (!name_matters(ssl, attachment.binding())) return true;
-  if (attributed && !same_hash(note)) return false;
-  return (attributed && is_tls13(ssl)) || same_session_name(note.name, session);
+  if (note.offer.attributed && !note.same_hash()) return false;
+  return (note.offer.attributed && is_tls13(ssl)) || same_session_name(note.name, session);
+}
+
+// A client certificate that a session brings is worth what the host that saw it was told to
+// believe. So where one is asked for, a ticket resumes only under the name it was made for
+// and by the same CAs' word, and elsewhere none that brings one. (A ticket that nobody
+// attributed does not tell: its context must be enough.)
+bool certificate_holds(const SSL_SESSION* session, Note& note) {
+  const bool brings_one = SSL_SESSION_get0_peer(const_cast<SSL_SESSION*>(session)) != nullptr;
+  if (!note.cas.asked) return !brings_one;
+  if (note.cas.demanded && !brings_one) return false;
+  return !note.offer.attributed || note.same_hash();
 }
 
 // TKT_OK, or why the session is not resumed.
 tkt_status judge(SSL* ssl, SSL_SESSION* session, const Attachment& attachment, Note& note) {
   Offer& offer = note.offer;
-  bool attributed = false;
-  tkt_status status = read_attribution(session, attachment, offer, &attributed);
+  tkt_status status = read_attribution(session, attachment, offer);
   if (status == TKT_OK) status = tkt_core_check(attachment.ring(), note.now, &offer.attribution);
   if (status != TKT_OK) return status;
   if (has_expired(session, note.now)) return TKT_EXPIRED;
-  if (!name_holds(ssl, session, attachment, note, attributed)) return TKT_NAME;
-  if (demands_certificate(ssl) && SSL_SESSION_get0_peer(session) == nullptr) return TKT_CONTEXT;
-  return TKT_OK;
+  if (!certificate_holds(session, note)) return TKT_CONTEXT;
+  return name_holds(ssl, session, attachment, note) ? TKT_OK : TKT_NAME;
 }
 
 // OpenSSL reckons the age of a ticket that brings early data by time(), which may run

@@ -58,6 +58,10 @@ int key_callback(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHE
 bool take_sessions(SSL_CTX* ctx, const tkt_openssl_options& options) {
   const char* id = options.session_id_context == nullptr ? "libticket" : options.session_id_context;
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
+  // nor by an application's own cache, nginx's ssl_session_cache for one
+  SSL_CTX_sess_set_get_cb(ctx, nullptr);
+  SSL_CTX_sess_set_new_cb(ctx, nullptr);
+  SSL_CTX_sess_set_remove_cb(ctx, nullptr);
   SSL_CTX_set_timeout(ctx, options.lifetime == 0 ? longest_lifetime : long(options.lifetime));
   const int tickets = options.tickets == 0 ? tickets_by_default : std::max(options.tickets, 0);
   return SSL_CTX_set_session_id_context(ctx, reinterpret_cast<const unsigned char*>(id),
@@ -81,7 +85,7 @@ bool take_callbacks(SSL_CTX* ctx) {
 }
 
 tkt_status attach(SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options) {
-  auto attachment = std::make_unique<Attachment>(ring, options);
+  auto attachment = std::make_unique<Attachment>(ctx, ring, options);
   const std::uint32_t early = attachment->early_data();
   if (early != 0) {
     const std::size_t capacity =

@@ -22,19 +22,22 @@ void remember_context(Note& note, const Context* context) {
   std::memcpy(note.context.data(), context->name.c_str(), context->name.size() + 1);
 }
 
-bool lacks_certificate(SSL* ssl) {
-  return (SSL_get_verify_mode(ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0 &&
-         SSL_SESSION_get0_peer(SSL_get_session(ssl)) == nullptr;
+// The certificate of the session, not the one by which OpenSSL lets it in.
+bool certificate_crossed(SSL* ssl, Note& note) {
+  const bool brings_one = SSL_SESSION_get0_peer(SSL_get_session(ssl)) != nullptr;
+  if (!brings_one) return note.cas.demanded;
+  return note.cas.asked && note.offer.attributed && !note.same_hash();
 }
 
 void explain_crossing(tkt_ring* ring, const Note& note, const char* opened_under) {
-  char text[1024];
-  std::snprintf(text, sizeof text,
-                "handshake ended: a ticket of context '%s' was resumed for '%s', which belongs to "
-                "context '%s' or demands a client certificate. The servername callback switches "
-                "SSL_CTX after the ticket is opened: tell the port's SSL_CTX by `names` or "
-                "`choose` (<ticket/openssl.h>)",
-                opened_under, note.name.view().data(), note.context.data());
+  char text[1280];
+  std::snprintf(
+      text, sizeof text,
+      "handshake ended: a ticket of context '%s' was resumed for '%s', which belongs to "
+      "context '%s' or asks for other client certificates. The servername callback switches "
+      "SSL_CTX after the ticket is opened: tell the port's SSL_CTX by `names` or "
+      "`choose` (<ticket/openssl.h>)",
+      opened_under, note.name.view().data(), note.context.data());
   tkt_core_log(ring, TKT_LOG_ERROR, text);
 }
 
@@ -61,7 +64,8 @@ bool write_attribution(SSL_SESSION* session, Note& note, tkt_core_attribution& a
   attribution.minter = epoch.member;
   attribution.born = born;
   attribution.sealed = note.now.steady;
-  std::memcpy(attribution.name_hash, note.name_hash.of(note.name), sizeof attribution.name_hash);
+  std::memcpy(attribution.name_hash, note.name_hash.of(note.name, note.cas),
+              sizeof attribution.name_hash);
   unsigned char bytes[TKT_CORE_ATTRIBUTION_SIZE];
   const std::size_t size = tkt_core_attribution_write(&attribution, bytes);
   return SSL_SESSION_set1_ticket_appdata(session, bytes, size) == 1;
@@ -99,9 +103,9 @@ void choose_epoch(SSL* ssl, const Attachment& attachment, Note& note, std::int64
 
 // The last line of promise 6: the ticket was opened before the servername
 // callback moved the connection to where it would not have been.
-bool crossed(SSL* ssl, const Offer& offer, const Attachment& attachment, const Context* context) {
-  return context == nullptr || offer.ring != attachment.ring() ||
-         offer.context != context->number || lacks_certificate(ssl);
+bool crossed(SSL* ssl, Note& note, const Attachment& attachment, const Context* context) {
+  return context == nullptr || note.offer.ring != attachment.ring() ||
+         note.offer.context != context->number || certificate_crossed(ssl, note);
 }
 
 int prepare_ticket(SSL* ssl, void*) {
@@ -115,9 +119,10 @@ int prepare_ticket(SSL* ssl, void*) {
   const Context* context =
       resumed && note->settled != nullptr ? note->settled : attachment->context(ssl, note->name);
   remember_context(*note, context);
+  note->cas = client_cas(ssl);
   note->now = tkt_core_now(attachment->ring());
   note->sealing = {};
-  if (resumed && crossed(ssl, note->offer, *attachment, context)) {
+  if (resumed && crossed(ssl, *note, *attachment, context)) {
     if (attachment->may_explain(note->now))
       explain_crossing(attachment->ring(), *note, opened_under.data());
     return 0;

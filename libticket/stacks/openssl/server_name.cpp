@@ -1,5 +1,6 @@
 #include "server_name.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "capi/core.h"
@@ -11,6 +12,23 @@ namespace {
 char lower(unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); }
 
 constexpr unsigned char host_name = 0;  // the one name type there is
+
+// name | where certificates are asked for: NUL, hex of the CAs' digest. No name has a NUL.
+std::array<unsigned char, 8> hash_of(const ServerName& name, const ClientCas& cas) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::array<char, 256 + 1 + 64> text;
+  char* end = std::ranges::copy(name.view(), text.data()).out;
+  if (cas.asked) {
+    *end++ = '\0';
+    for (const unsigned char byte : cas.digest) {
+      *end++ = digits[byte >> 4];
+      *end++ = digits[byte & 0xf];
+    }
+  }
+  std::array<unsigned char, 8> hash;
+  tkt_core_name_hash(text.data(), std::size_t(end - text.data()), hash.data());
+  return hash;
+}
 
 }  // namespace
 
@@ -28,10 +46,12 @@ bool ServerName::assign(const char* name) {
   return assign(reinterpret_cast<const unsigned char*>(name), size);
 }
 
-const unsigned char* NameHash::of(const ServerName& name) {
-  if (!known_ || name.view() != name_.view()) {
+const unsigned char* NameHash::of(const ServerName& name, const ClientCas& cas) {
+  const bool same_cas = cas.asked == cas_.asked && cas.digest == cas_.digest;
+  if (!known_ || !same_cas || name.view() != name_.view()) {
     name_ = name;
-    tkt_core_name_hash(name.view().data(), name.view().size(), hash_.data());
+    cas_ = cas;
+    hash_ = hash_of(name, cas);
     known_ = true;
   }
   return hash_.data();

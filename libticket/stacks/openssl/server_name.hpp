@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "client_cas.hpp"
+
 namespace ticket::openssl {
 
 // A server name in lower case with a NUL behind it; empty = the client sent none.
@@ -26,14 +28,16 @@ class ServerName {
   std::size_t size_ = 0;
 };
 
-// The hash of the last name asked for. Kept when a note passes on to another
-// connection, which often asks for the same one.
+// The hash of the last name asked for and, where client certificates are, of the CAs that
+// vouch for them (wire/layout.hpp). Kept when a note passes on to another connection, which
+// often asks for the same one.
 class NameHash {
  public:
-  const unsigned char* of(const ServerName& name);  // 8 bytes
+  const unsigned char* of(const ServerName& name, const ClientCas& cas);  // 8 bytes
 
  private:
   ServerName name_;
+  ClientCas cas_;
   std::array<unsigned char, 8> hash_{};
   bool known_ = false;
 };

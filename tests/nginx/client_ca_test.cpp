@@ -1,0 +1,169 @@
+// Promise 6 where nginx asks for client certificates: what one host was shown is worth
+// nothing at another that believes other CAs.
+#include <doctest/doctest.h>
+
+#include "nginx/nginx.hpp"
+
+using namespace nginx;
+
+namespace {
+
+constexpr int both_versions[] = {12, 13};
+
+// Two CAs, and a client that the first one vouches for.
+struct Bench {
+  Bench() { ring.publish({{1, -1h, 1h, 3h}}); }
+
+  std::string server(int port, const std::string& ca, const std::string& more,
+                     const std::string& name = "a.test") const {
+    return "server { listen 127.0.0.1:" + std::to_string(port) + " ssl; server_name " + name +
+           "; " + mine.of(name) + " ssl_verify_client on; ssl_client_certificate " + ca + "; " +
+           more + " location / { return 200 \"<<$ticket_status>>\"; } }\n";
+  }
+  std::string http(const std::string& servers) const {
+    return http_block(folder / "nginx", "ticket_ring " + ring.path().string() + ";\n" + servers);
+  }
+  Shake visit(int port, Client client) const {
+    client.certificate = mine.client();
+    return connect(port, client);
+  }
+
+  const support::TempFolder folder;
+  const Certificates mine{folder / "mine"}, others{folder / "others"};
+  RingFile ring{folder / "web.ring"};
+  const std::string kept = folder / "session";
+  const int port = support::unused_port(), other = support::unused_port();
+};
+
+// What is no session by ticket.
+const std::vector<std::string> no_ticket{"-no_ticket"};
+
+}  // namespace
+
+TEST_SUITE("nginx: client CAs") {
+  TEST_CASE("promise 6: a ticket brings no certificate to a host that asks by another CA") {
+    const Bench bench;
+    const Nginx nginx(bench.folder / "nginx",
+                      bench.http(bench.server(bench.port, bench.mine.client_ca(), "") +
+                                 bench.server(bench.other, bench.others.client_ca(), "")));
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      REQUIRE(bench.visit(bench.port, {.version = version, .keep = bench.kept}).ok);
+      CHECK(bench.visit(bench.port, {.version = version, .offer = bench.kept}).reused);
+
+      bench.visit(bench.port, {.version = version, .keep = bench.kept});
+      const auto there = bench.visit(bench.other, {.version = version, .offer = bench.kept});
+      CHECK_FALSE(there.reused);
+      CHECK_FALSE(there.ok);  // 400: its CA does not vouch for the client
+    }
+  }
+
+  TEST_CASE("promise 6: nor to a stream server, and none that it kept from before a change of CA") {
+    const Bench bench;
+    const int stream = support::unused_port();
+    const auto text = [&](const std::string& ca) {
+      return "stream { ticket_ring " + bench.ring.path().string() +
+             "; server { listen 127.0.0.1:" + std::to_string(stream) +
+             " ssl; ssl_protocols TLSv1.2 TLSv1.3; " + bench.mine.of("a.test") +
+             " ssl_verify_client on; ssl_client_certificate " + bench.others.client_ca() +
+             "; return \"HTTP/1.1 200 OK\\r\\n\\r\\n<<$ssl_client_verify>>\"; } }\n" +
+             bench.http(bench.server(bench.port, ca, ""));
+    };
+    Nginx nginx(bench.folder / "nginx", text(bench.mine.client_ca()));
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      // nameless, as a stream server's client may be
+      const Client keeps{.name = "", .version = version, .keep = bench.kept};
+      const Client offers{.name = "", .version = version, .offer = bench.kept};
+      REQUIRE(bench.visit(bench.port, keeps).ok);
+      CHECK(bench.visit(bench.port, offers).reused);
+      REQUIRE(bench.visit(bench.port, keeps).ok);
+      const auto there = bench.visit(stream, offers);
+      CHECK_FALSE(there.reused);
+      CHECK(there.body != "SUCCESS");
+    }
+
+    const std::string old[] = {bench.folder / "old12", bench.folder / "old13"};
+    for (const int version : both_versions) {
+      REQUIRE(bench.visit(bench.port, {.version = version, .keep = old[version - 12]}).ok);
+    }
+    const auto file = bench.folder / "nginx" / "nginx.conf";
+    auto changed = support::read_text(file);
+    for (auto at = changed.find(bench.mine.client_ca()); at != std::string::npos;
+         at = changed.find(bench.mine.client_ca())) {
+      changed.replace(at, bench.mine.client_ca().size(), bench.others.client_ca());
+    }
+    support::write_text(file, changed);
+    nginx.reload();
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      const auto after = bench.visit(bench.port, {.version = version, .offer = old[version - 12]});
+      CHECK_FALSE(after.reused);
+      CHECK_FALSE(after.ok);
+    }
+  }
+
+  TEST_CASE("promise 6: nginx's own session cache resumes nothing past contexts and CAs") {
+    for (const std::string tickets : {"on", "off"}) {
+      CAPTURE(tickets);
+      const Bench bench;
+      const std::string cached =
+          "ssl_session_cache shared:S:1m; ssl_session_tickets " + tickets + ";";
+      const Nginx nginx(
+          bench.folder / "nginx",
+          bench.http(
+              bench.server(bench.port, bench.mine.client_ca(), cached + "ticket_context a;") +
+              bench.server(bench.other, bench.others.client_ca(), cached + "ticket_context b;")));
+      for (const int version : both_versions) {
+        if (version == 13 && tickets == "on") continue;  // its sessions are tickets
+        CAPTURE(version);
+        const auto more = version == 12 ? no_ticket : std::vector<std::string>{};
+        REQUIRE(bench.visit(bench.port, {.version = version, .keep = bench.kept, .more = more}).ok);
+        for (const int port : {bench.port, bench.other}) {
+          CAPTURE(port);
+          const auto again =
+              bench.visit(port, {.version = version, .offer = bench.kept, .more = more});
+          CHECK_FALSE(again.reused);
+          CHECK(again.ok == (port == bench.port));
+        }
+      }
+    }
+  }
+
+  TEST_CASE(
+      "promise 6: under another name that asks for certificates a handshake is full, not over") {
+    const Bench bench;  // nginx ends one that resumes there
+    const Nginx nginx(bench.folder / "nginx",
+                      bench.http("ticket_binding context;\n" +
+                                 bench.server(bench.port, bench.mine.client_ca(), "") +
+                                 bench.server(bench.port, bench.mine.client_ca(), "", "b.test")));
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      REQUIRE(bench.visit(bench.port, {.version = version, .keep = bench.kept}).ok);
+      const auto there =
+          bench.visit(bench.port, {.name = "b.test", .version = version, .offer = bench.kept});
+      CHECK(there.ok);
+      CHECK_FALSE(there.reused);
+      CHECK(there.body == "context");
+    }
+  }
+
+  TEST_CASE("promise 6: a session that came without a certificate is none where it is demanded") {
+    const Bench bench;
+    const auto both = bench.server(bench.port, bench.mine.client_ca(), "") +
+                      bench.server(bench.other, bench.mine.client_ca(), "");
+    auto text = bench.http(both);
+    text.replace(text.find("ssl_verify_client on"), 20, "ssl_verify_client optional");
+    const Nginx nginx(bench.folder / "nginx", text);
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      REQUIRE(connect(bench.port, {.version = version, .keep = bench.kept}).ok);
+      CHECK(connect(bench.port, {.version = version, .offer = bench.kept}).reused);
+      connect(bench.port, {.version = version, .keep = bench.kept});
+      const auto there = bench.visit(bench.other, {.version = version, .offer = bench.kept});
+      CHECK(there.ok);  // asked anew, it shows one
+      CHECK_FALSE(there.reused);
+      CHECK(there.body == "context");
+    }
+  }
+}
