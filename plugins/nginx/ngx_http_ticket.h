@@ -75,7 +75,7 @@ ngx_int_t ngx_http_ticket_token_answer(ngx_http_request_t *r,
 const char *ngx_http_ticket_token_text(tkt_status status);
 char *ngx_http_ticket_token_merge(ngx_conf_t *cf, ngx_http_ticket_loc_conf_t *conf,
     ngx_http_ticket_loc_conf_t *prev);
-ngx_int_t ngx_http_ticket_token_start(ngx_cycle_t *cycle, ngx_array_t *gates);
+void ngx_http_ticket_token_start(ngx_cycle_t *cycle, ngx_array_t *gates);
 ngx_int_t ngx_http_ticket_token_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data);
 extern ngx_conf_enum_t  ngx_http_ticket_token_modes[];

@@ -7,6 +7,8 @@
 
 #include "ngx_http_ticket.h"
 
+static ngx_int_t ngx_http_ticket_count_context(ngx_conf_t *cf,
+    ngx_http_core_srv_conf_t *cscf);
 static void ngx_http_ticket_check_contexts(ngx_conf_t *cf, ngx_array_t *servers);
 static void ngx_http_ticket_check_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr);
 static ngx_uint_t ngx_http_ticket_verify(ngx_http_core_srv_conf_t *cscf);
@@ -41,7 +43,9 @@ ngx_http_ticket_check(ngx_conf_t *cf)
                           &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
         }
 
-        if (ngx_http_ticket_early_check(cf, cscf[i]) != NGX_OK) {
+        if (ngx_http_ticket_count_context(cf, cscf[i]) != NGX_OK
+            || ngx_http_ticket_early_check(cf, cscf[i]) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -63,6 +67,27 @@ ngx_http_ticket_check(ngx_conf_t *cf)
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ticket_count_context(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_int_t                    rc;
+    ngx_http_ticket_srv_conf_t  *tscf;
+
+    tscf = ngx_http_get_module_srv_conf(cscf->ctx, ngx_http_ticket_module);
+    rc = ngx_ticket_count_context(cf, &tscf->tickets);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "server \"%V\" in %s:%ui has one ticket_context too many: a ring takes "
+                      "%d, and server blocks before it have as many with ticket_ring \"%V\"",
+                      &cscf->server_name, cscf->file_name, cscf->line, NGX_TICKET_CONTEXTS,
+                      &tscf->tickets.ring->path);
+    }
+
+    return rc;
 }
 
 

@@ -392,18 +392,15 @@ ngx_http_ticket_init_process(ngx_cycle_t *cycle)
     ngx_http_ticket_srv_conf_t    *tscf;
     ngx_http_ticket_main_conf_t   *tmcf;
 
-    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL) {
+    if (ngx_get_conf(cycle->conf_ctx, ngx_http_module) == NULL || !ngx_ticket_serves()) {
         return NGX_OK;
     }
 
     tmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ticket_module);
     cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
 
-    if (ngx_ticket_start(cycle, &tmcf->rings) != NGX_OK
-        || ngx_http_ticket_token_start(cycle, &tmcf->gates) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_ticket_start(cycle, &tmcf->rings);
+    ngx_http_ticket_token_start(cycle, &tmcf->gates);
 
     cscf = cmcf->servers.elts;
 
@@ -411,18 +408,12 @@ ngx_http_ticket_init_process(ngx_cycle_t *cycle)
         tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
         ctx = ngx_http_ticket_ssl(cscf[i]);
 
-        if (tscf->tickets.ring == NULL || ctx == NULL) {
-            continue;
-        }
+        if (tscf->tickets.ring != NULL && ctx != NULL) {
+            sscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ssl_module);
+            tscf->tickets.demands = sscf->verify == 1;
 
-        sscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ssl_module);
-        tscf->tickets.demands = sscf->verify == 1;
-
-        if (ngx_ticket_attach(cycle, ctx, &tscf->tickets, ngx_http_ticket_choose,
-                              tscf->tickets.ring)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+            ngx_ticket_use(cycle, ctx, &tscf->tickets, ngx_http_ticket_choose,
+                           tscf->tickets.ring);
         }
     }
 

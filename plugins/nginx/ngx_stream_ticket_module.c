@@ -11,6 +11,7 @@ typedef struct {
     ngx_array_t  rings;  /* of ngx_ticket_ring_t pointers */
 } ngx_stream_ticket_main_conf_t;
 
+static ngx_int_t ngx_stream_ticket_init(ngx_conf_t *cf);
 static ngx_int_t ngx_stream_ticket_init_process(ngx_cycle_t *cycle);
 static void *ngx_stream_ticket_create_main_conf(ngx_conf_t *cf);
 static void *ngx_stream_ticket_create_srv_conf(ngx_conf_t *cf);
@@ -56,7 +57,7 @@ static ngx_command_t  ngx_stream_ticket_commands[] = {
 
 static ngx_stream_module_t  ngx_stream_ticket_module_ctx = {
     NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_stream_ticket_init,                /* postconfiguration */
 
     ngx_stream_ticket_create_main_conf,    /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -164,6 +165,48 @@ ngx_stream_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *con
 }
 
 
+/* What a worker could not do. */
+
+static ngx_int_t
+ngx_stream_ticket_init(ngx_conf_t *cf)
+{
+    ngx_int_t                      rc;
+    ngx_uint_t                     i;
+    ngx_ticket_conf_t             *tscf;
+    ngx_stream_ssl_conf_t         *sscf;
+    ngx_stream_core_srv_conf_t   **cscf;
+    ngx_stream_core_main_conf_t   *cmcf;
+
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+    cscf = cmcf->servers.elts;
+
+    for (i = 0; i < cmcf->servers.nelts; i++) {
+        tscf = cscf[i]->ctx->srv_conf[ngx_stream_ticket_module.ctx_index];
+        sscf = cscf[i]->ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
+
+        if (tscf->ring == NULL || sscf->ssl.ctx == NULL) {
+            continue;
+        }
+
+        rc = ngx_ticket_count_context(cf, tscf);
+
+        if (rc == NGX_DECLINED) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "stream server in %s:%ui has one ticket_context too many: a ring "
+                          "takes %d, and servers before it have as many with ticket_ring "
+                          "\"%V\"", cscf[i]->file_name, cscf[i]->line, NGX_TICKET_CONTEXTS,
+                          &tscf->ring->path);
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_stream_ticket_init_process(ngx_cycle_t *cycle)
 {
@@ -174,16 +217,14 @@ ngx_stream_ticket_init_process(ngx_cycle_t *cycle)
     ngx_stream_core_main_conf_t     *cmcf;
     ngx_stream_ticket_main_conf_t   *tmcf;
 
-    if (ngx_get_conf(cycle->conf_ctx, ngx_stream_module) == NULL) {
+    if (ngx_get_conf(cycle->conf_ctx, ngx_stream_module) == NULL || !ngx_ticket_serves()) {
         return NGX_OK;
     }
 
     tmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_stream_ticket_module);
     cmcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_stream_core_module);
 
-    if (ngx_ticket_start(cycle, &tmcf->rings) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_ticket_start(cycle, &tmcf->rings);
 
     cscf = cmcf->servers.elts;
 
@@ -194,10 +235,8 @@ ngx_stream_ticket_init_process(ngx_cycle_t *cycle)
         tscf->demands = sscf->verify == 1;
 
         /* a stream server has one SSL_CTX, whatever name is asked for */
-        if (tscf->ring != NULL && sscf->ssl.ctx != NULL
-            && ngx_ticket_attach(cycle, sscf->ssl.ctx, tscf, NULL, NULL) != NGX_OK)
-        {
-            return NGX_ERROR;
+        if (tscf->ring != NULL && sscf->ssl.ctx != NULL) {
+            ngx_ticket_use(cycle, sscf->ssl.ctx, tscf, NULL, NULL);
         }
     }
 

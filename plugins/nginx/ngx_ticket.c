@@ -2,6 +2,9 @@
 
 #define NGX_TICKET_TEND  250  /* milliseconds: a burned key is gone within a second */
 
+static void ngx_ticket_detach(SSL_CTX *ctx);
+static int ngx_ticket_no_key(SSL *ssl, u_char *name, u_char *iv, EVP_CIPHER_CTX *cipher,
+    EVP_MAC_CTX *mac, int enc);
 static void ngx_ticket_tend(ngx_event_t *ev);
 static void ngx_ticket_log(void *user, tkt_log_level level, const char *text);
 static void ngx_ticket_free(void *data);
@@ -75,6 +78,7 @@ ngx_ticket_set_ring(ngx_conf_t *cf, ngx_ticket_conf_t *conf, ngx_array_t *rings)
     }
 
     ring->path = path;
+    ngx_rbtree_init(&ring->contexts, &ring->sentinel, ngx_str_rbtree_insert_value);
     cln->handler = ngx_ticket_free;
     cln->data = ring;
     *slot = ring;
@@ -126,6 +130,48 @@ ngx_ticket_merge_conf(ngx_ticket_conf_t *conf, ngx_ticket_conf_t *prev)
 
 
 ngx_int_t
+ngx_ticket_count_context(ngx_conf_t *cf, ngx_ticket_conf_t *conf)
+{
+    uint32_t         hash;
+    ngx_str_node_t  *node;
+
+    hash = ngx_crc32_long(conf->context.data, conf->context.len);
+
+    if (ngx_str_rbtree_lookup(&conf->ring->contexts, &conf->context, hash) != NULL) {
+        return NGX_OK;
+    }
+
+    if (conf->ring->ncontexts == NGX_TICKET_CONTEXTS) {
+        return NGX_DECLINED;
+    }
+
+    node = ngx_pcalloc(cf->pool, sizeof(ngx_str_node_t));
+    if (node == NULL) {
+        return NGX_ERROR;
+    }
+
+    node->node.key = hash;
+    node->str = conf->context;
+    ngx_rbtree_insert(&conf->ring->contexts, &node->node);
+    conf->ring->ncontexts++;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_ticket_serves(void)
+{
+    return ngx_process != NGX_PROCESS_HELPER;
+}
+
+
+/*
+ * Nothing that befalls a worker here was seen by the test of the configuration, nor does
+ * it end the worker: it would be made again, and end again, and nobody would be served.
+ */
+
+void
 ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings)
 {
     ngx_uint_t           i;
@@ -146,9 +192,10 @@ ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings)
         status = tkt_ring_open(&ring[i]->ring, &options);
 
         if (status != TKT_OK) {
-            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "ticket_ring \"%V\": %s",
-                          &ring[i]->path, tkt_status_text(status));
-            return NGX_ERROR;
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                          "ticket_ring \"%V\": %s: its servers go without tickets in this "
+                          "worker", &ring[i]->path, tkt_status_text(status));
+            continue;
         }
 
         ring[i]->timer.handler = ngx_ticket_tend;
@@ -159,8 +206,54 @@ ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings)
         /* at once: then the contexts that are attached below have their keys */
         ngx_add_timer(&ring[i]->timer, 1);
     }
+}
 
-    return NGX_OK;
+
+void
+ngx_ticket_use(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
+    tkt_openssl_choose choose, void *user)
+{
+    if (conf->ring->ring == NULL) {
+        ngx_ticket_detach(ctx);
+
+    } else if (ngx_ticket_attach(cycle, ctx, conf, choose, user) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "ticket_context \"%V\" goes without tickets in this worker",
+                      &conf->context);
+        ngx_ticket_detach(ctx);
+    }
+}
+
+
+/*
+ * Nor has it nginx's own tickets, sessions and early data. The callback is for connections
+ * that the servername callback moves to another SSL_CTX, whose options it takes over: they
+ * still ask this one for the key.
+ */
+
+static void
+ngx_ticket_detach(SSL_CTX *ctx)
+{
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(ctx, 0);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ngx_ticket_no_key);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_max_early_data(ctx, 0);
+}
+
+
+static int
+ngx_ticket_no_key(SSL *ssl, u_char *name, u_char *iv, EVP_CIPHER_CTX *cipher,
+    EVP_MAC_CTX *mac, int enc)
+{
+    (void) ssl;
+    (void) name;
+    (void) iv;
+    (void) cipher;
+    (void) mac;
+    (void) enc;
+
+    return 0;
 }
 
 

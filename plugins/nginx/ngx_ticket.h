@@ -13,12 +13,17 @@
 #include <ticket/openssl.h>
 #include <ticket/ticket.h>
 
+#define NGX_TICKET_CONTEXTS  1024  /* that a ring takes */
+
 typedef struct {
-    ngx_str_t     path;
-    ngx_str_t     early_folder;    /* of its tables of early data; empty: it keeps none */
-    ngx_uint_t    early_capacity;
-    tkt_ring     *ring;   /* NULL but in a worker: the master holds no keys */
-    ngx_event_t   timer;
+    ngx_str_t           path;
+    ngx_str_t           early_folder;    /* of its tables of early data; empty: it keeps none */
+    ngx_uint_t          early_capacity;
+    ngx_rbtree_t        contexts;  /* of the server blocks that have it, to be counted */
+    ngx_rbtree_node_t   sentinel;
+    ngx_uint_t          ncontexts;
+    tkt_ring           *ring;   /* NULL but in a worker: the master holds no keys */
+    ngx_event_t         timer;
 } ngx_ticket_ring_t;
 
 /* What a server block of either kind is configured to. */
@@ -43,10 +48,20 @@ char *ngx_ticket_set_name(ngx_conf_t *cf, ngx_str_t *field, size_t longest);
 void ngx_ticket_init_conf(ngx_ticket_conf_t *conf);
 void ngx_ticket_merge_conf(ngx_ticket_conf_t *conf, ngx_ticket_conf_t *prev);
 
-/* In a worker: opens the rings and begins to tend them. */
-ngx_int_t ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings);
+/* Of a server block that has a ring and TLS; NGX_DECLINED when the ring takes no more
+ * contexts. */
+ngx_int_t ngx_ticket_count_context(ngx_conf_t *cf, ngx_ticket_conf_t *conf);
 
-/* In a worker: has an SSL_CTX use a ring. */
+/* Whether this process has connections: the cache manager and loader have none. */
+ngx_uint_t ngx_ticket_serves(void);
+
+/* In a worker: opens the rings and begins to tend them. One that cannot be opened is
+ * logged, and its server blocks go without tickets. */
+void ngx_ticket_start(ngx_cycle_t *cycle, ngx_array_t *rings);
+
+/* In a worker: has an SSL_CTX use a ring; where that fails, it has no tickets. */
+void ngx_ticket_use(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
+    tkt_openssl_choose choose, void *user);
 ngx_int_t ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
     tkt_openssl_choose choose, void *user);
 

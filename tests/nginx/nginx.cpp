@@ -158,7 +158,7 @@ void Nginx::start() {
     argv.insert(argv.end(), {"-g", "daemon off;"});
     foreground_ = std::make_unique<support::Process>(argv);
   }
-  const auto works = [&] { return children().size() == 2; };
+  const auto works = [&] { return children().size() >= 2; };
   if (started.code != 0 || !support::wait_until(works, 20s)) {
     throw std::runtime_error("nginx did not start: " + started.output + log());
   }
