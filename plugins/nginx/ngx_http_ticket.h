@@ -48,6 +48,9 @@ extern ngx_module_t  ngx_http_ticket_module;
 /* The SSL_CTX of a server block; NULL when it has no TLS. */
 SSL_CTX *ngx_http_ticket_ssl(ngx_http_core_srv_conf_t *cscf);
 
+/* Whether connections to an address begin with TLS. */
+ngx_uint_t ngx_http_ticket_tls(ngx_http_conf_addr_t *addr);
+
 /* The context of a connection whose client asks for a name, as a tkt_openssl_choose;
  * `user` is the ring that the ticket will be looked for in. */
 const char *ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name,
@@ -60,10 +63,12 @@ ngx_ticket_ring_t *ngx_http_ticket_ring(ngx_http_request_t *r);
  * early data. */
 ngx_int_t ngx_http_ticket_check(ngx_conf_t *cf);
 
-/* The directive; what a ring's tables are to be, for each server block; in the master
- * their folders. */
+/* The directive; what a ring's tables are to be, for each server block that has TLS; before
+ * that, whether an address may take early data otherwise than they say; in the master the
+ * tables' folders. */
 char *ngx_http_ticket_early_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf);
+ngx_int_t ngx_http_ticket_early_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr);
 ngx_int_t ngx_http_ticket_early_folders(ngx_cycle_t *cycle);
 
 /* One-time tokens: the handler of the access phase; what the client gets for an outcome,

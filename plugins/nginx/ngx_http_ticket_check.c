@@ -17,7 +17,7 @@ static ngx_uint_t ngx_http_ticket_verify(ngx_http_core_srv_conf_t *cscf);
 ngx_int_t
 ngx_http_ticket_check(ngx_conf_t *cf)
 {
-    ngx_uint_t                    i, k;
+    ngx_uint_t                    i, k, nports;
     ngx_http_conf_port_t         *port;
     ngx_http_conf_addr_t         *addr;
     ngx_http_ssl_srv_conf_t      *sscf;
@@ -27,16 +27,29 @@ ngx_http_ticket_check(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
     cscf = cmcf->servers.elts;
+    port = cmcf->ports == NULL ? NULL : cmcf->ports->elts;
+    nports = cmcf->ports == NULL ? 0 : cmcf->ports->nelts;
+
+    /* first: what a server block cannot do is turned off below */
+    for (i = 0; i < nports; i++) {
+        addr = port[i].addrs.elts;
+
+        for (k = 0; k < port[i].addrs.nelts; k++) {
+            if (ngx_http_ticket_early_port(cf, &addr[k]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
 
     for (i = 0; i < cmcf->servers.nelts; i++) {
         tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
         sscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ssl_module);
 
-        if (tscf->tickets.ring == NULL || ngx_http_ticket_ssl(cscf[i]) == NULL) {
+        if (ngx_http_ticket_ssl(cscf[i]) == NULL) {
             continue;
         }
 
-        if (sscf->session_ticket_keys != NULL) {
+        if (tscf->tickets.ring != NULL && sscf->session_ticket_keys != NULL) {
             ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
                           "ticket_ring goes before ssl_session_ticket_key in server \"%V\" "
                           "in %s:%ui",
@@ -52,13 +65,7 @@ ngx_http_ticket_check(ngx_conf_t *cf)
 
     ngx_http_ticket_check_contexts(cf, &cmcf->servers);
 
-    if (cmcf->ports == NULL) {
-        return NGX_OK;
-    }
-
-    port = cmcf->ports->elts;
-
-    for (i = 0; i < cmcf->ports->nelts; i++) {
+    for (i = 0; i < nports; i++) {
         addr = port[i].addrs.elts;
 
         for (k = 0; k < port[i].addrs.nelts; k++) {
@@ -77,6 +84,11 @@ ngx_http_ticket_count_context(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
     ngx_http_ticket_srv_conf_t  *tscf;
 
     tscf = ngx_http_get_module_srv_conf(cscf->ctx, ngx_http_ticket_module);
+
+    if (tscf->tickets.ring == NULL) {
+        return NGX_OK;
+    }
+
     rc = ngx_ticket_count_context(cf, &tscf->tickets);
 
     if (rc == NGX_DECLINED) {
@@ -148,6 +160,10 @@ ngx_http_ticket_check_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr)
     ngx_http_ssl_srv_conf_t      *sscf;
     ngx_http_ticket_srv_conf_t   *of_first, *tscf;
 
+    if (!ngx_http_ticket_tls(addr)) {
+        return;
+    }
+
     first = addr->default_server;
     of_first = ngx_http_get_module_srv_conf(first->ctx, ngx_http_ticket_module);
     cscf = addr->servers.elts;
@@ -155,7 +171,16 @@ ngx_http_ticket_check_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr)
     for (i = 0; i < addr->servers.nelts; i++) {
         tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
 
-        if (tscf->tickets.ring == NULL || !addr->opt.ssl) {
+        if (tscf->tickets.ring == NULL) {
+            if (of_first->tickets.ring != NULL) {
+                ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                              "server \"%V\" in %s:%ui gets no tickets on %V, neither of a "
+                              "ticket_ring nor nginx's own: the default server there, in "
+                              "%s:%ui, has a ticket_ring and it has none",
+                              &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                              &addr->opt.addr_text, first->file_name, first->line);
+            }
+
             continue;
         }
 

@@ -93,6 +93,19 @@ ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
     conf = &tscf->tickets;
     ring = conf->ring;
 
+    if (ring == NULL) {
+        if (conf->early_data == TKT_EARLY_DATA_ONCE && sscf->early_data) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"ticket_early_data once\" needs a ticket_ring in server \"%V\" in "
+                          "%s:%ui: without one a flight is executed as often as it comes; give "
+                          "it a ticket_ring or \"ssl_early_data off\"",
+                          &cscf->server_name, cscf->file_name, cscf->line);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
     if (conf->early_data == TKT_EARLY_DATA_OFF) {
         if (sscf->early_data) {
             /* each server of the pool would execute the same flight once more */
@@ -134,6 +147,58 @@ ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
                       "all of them the same",
                       &cscf->server_name, cscf->file_name, cscf->line, &ring->path);
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* OpenSSL takes early data or not by what the address's default server says. */
+
+ngx_int_t
+ngx_http_ticket_early_port(ngx_conf_t *cf, ngx_http_conf_addr_t *addr)
+{
+    ngx_uint_t                    i;
+    ngx_http_ssl_srv_conf_t      *sscf;
+    ngx_http_core_srv_conf_t    **cscf, *first;
+    ngx_http_ticket_srv_conf_t   *tscf;
+
+    first = addr->default_server;
+    tscf = ngx_http_get_module_srv_conf(first->ctx, ngx_http_ticket_module);
+    sscf = ngx_http_get_module_srv_conf(first->ctx, ngx_http_ssl_module);
+
+    if (tscf->tickets.ring != NULL || !sscf->early_data || !ngx_http_ticket_tls(addr)) {
+        return NGX_OK;
+    }
+
+    cscf = addr->servers.elts;
+
+    for (i = 0; i < addr->servers.nelts; i++) {
+        tscf = ngx_http_get_module_srv_conf(cscf[i]->ctx, ngx_http_ticket_module);
+
+        if (cscf[i] == first) {
+            continue;
+        }
+
+        if (tscf->tickets.early_data == TKT_EARLY_DATA_ONCE) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"ticket_early_data once\" cannot hold in server \"%V\" in %s:%ui: "
+                          "on %V early data is taken by the default server, in %s:%ui, which "
+                          "has no ticket_ring; give that one the ticket_ring, too, or "
+                          "\"ssl_early_data off\"",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                          &addr->opt.addr_text, first->file_name, first->line);
+            return NGX_ERROR;
+        }
+
+        if (tscf->tickets.ring != NULL) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "server \"%V\" in %s:%ui has early data on %V all the same, as "
+                          "often as it comes: the default server there, in %s:%ui, has "
+                          "\"ssl_early_data on\" and no ticket_ring",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line,
+                          &addr->opt.addr_text, first->file_name, first->line);
+        }
     }
 
     return NGX_OK;

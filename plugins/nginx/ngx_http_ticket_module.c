@@ -421,6 +421,17 @@ ngx_http_ticket_init_process(ngx_cycle_t *cycle)
 }
 
 
+ngx_uint_t
+ngx_http_ticket_tls(ngx_http_conf_addr_t *addr)
+{
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    sscf = ngx_http_get_module_srv_conf(addr->default_server->ctx, ngx_http_ssl_module);
+
+    return addr->opt.ssl || (sscf != NULL && sscf->enable == 1);
+}
+
+
 SSL_CTX *
 ngx_http_ticket_ssl(ngx_http_core_srv_conf_t *cscf)
 {

@@ -110,6 +110,9 @@ TEST_SUITE("nginx: configuration") {
          "demands client certificates and shares the ticket context \"default\" with server "
          "\"a.test\""},
         {bench.server("a.test", "") + bench.server("b.test", ring), "server \"b.test\" in "},
+        {bench.server("a.test", ring) + bench.server("b.test", "ticket_ring off;"),
+         "gets no tickets on 127.0.0.1:20443, neither of a ticket_ring nor nginx's own"},
+        {bench.server("a.test", ring) + bench.server("b.test", "ticket_ring off;", 20448), ""},
         {bench.server("a.test", ring + "ssl_session_tickets off;") + bench.server("b.test", ring),
          "has \"ssl_session_tickets off\""},
         {bench.server("a.test", "ticket_ring " + bench.ring() + ".gone;"),

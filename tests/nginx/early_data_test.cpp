@@ -208,6 +208,56 @@ TEST_SUITE("nginx: early data") {
     CHECK(connect(pool.second.port, {.name = "b.test", .offer = session}).reused);
   }
 
+  TEST_CASE("promise 14: once is refused where the port would take early data without a ring") {
+    const support::TempFolder folder;
+    const Certificates certificates(folder / "web");
+    support::write_text(folder / "web.ring", "");
+    const auto server = [&](const std::string& host, const std::string& more) {
+      return "server { listen 127.0.0.1:20447 ssl; server_name " + host + "; " +
+             certificates.of(host) + more + " }\n";
+    };
+    const auto ring = "ticket_ring " + (folder / "web.ring").string() + "; ";
+    const std::string on = "ssl_early_data on; ", once = "ticket_early_data once; ";
+    struct {
+      std::string http;
+      int code;
+      const char* says;
+      const char* lines;  // of which servers
+    } const cases[] = {
+        {server("a.test", on + once), 1, "needs a ticket_ring in server \"a.test\"", "a"},
+        {ring + server("a.test", on + once + "ticket_ring off;"), 1,
+         "needs a ticket_ring in server \"a.test\"", "a"},
+        {on + once + server("a.test", ring) + server("b.test", "ticket_ring off;"), 1,
+         "needs a ticket_ring in server \"b.test\"", "b"},
+        {on + server("a.test", "") + server("b.test", ring + once), 1,
+         "cannot hold in server \"b.test\"", "ab"},
+        {server("a.test", on) + server("b.test", ring + once), 1,
+         "cannot hold in server \"b.test\"", "ab"},
+        {on + server("a.test", "") + server("b.test", ring), 0, "server \"b.test\" in ", "ab"},
+        {on + once + ring + server("a.test", "") + server("b.test", ""), 0, "", ""},
+        {server("a.test", on), 0, "", ""},
+        {server("a.test", "") + server("b.test", on + ring + once), 0, "gets no tickets", "ab"},
+        {on + once + server("a.test", "ssl_early_data off;") +
+             server("b.test", "ticket_early_data off;"),
+         0, "", ""},
+    };
+    for (const auto& way : cases) {
+      CAPTURE(way.http);
+      const auto outcome = Nginx::test(folder / "nginx", http_block(folder / "nginx", way.http));
+      INFO(outcome.output);
+      CHECK(outcome.code == way.code);
+      CHECK(outcome.output.find(way.says) != std::string::npos);
+      CHECK((outcome.output.find("[warn]") != std::string::npos) ==
+            (way.code == 0 && *way.says != '\0'));
+      for (const char* name = way.lines; *name != '\0'; ++name) {
+        const auto conf = support::read_text(folder / "nginx/nginx.conf");
+        const auto at = conf.find(std::string("server_name ") + *name + ".test");
+        const auto line = std::count(conf.begin(), conf.begin() + std::ptrdiff_t(at), '\n') + 1;
+        CHECK(outcome.output.find("nginx.conf:" + std::to_string(line)) != std::string::npos);
+      }
+    }
+  }
+
   TEST_CASE("promise 15: what ticket_early_data says wrong is named with its line") {
     const support::TempFolder folder;
     const Certificates certificates(folder / "web");
