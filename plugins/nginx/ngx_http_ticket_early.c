@@ -12,7 +12,8 @@
 static char *ngx_http_ticket_early_option(ngx_conf_t *cf, ngx_ticket_conf_t *conf,
     ngx_str_t *value);
 static ngx_int_t ngx_http_ticket_early_default(ngx_conf_t *cf, ngx_ticket_conf_t *conf);
-static void ngx_http_ticket_early_folder(ngx_cycle_t *cycle, ngx_str_t *folder);
+static ngx_uint_t ngx_http_ticket_early_beside(ngx_str_t *folder, ngx_str_t *path);
+static ngx_int_t ngx_http_ticket_early_folder(ngx_cycle_t *cycle, ngx_str_t *folder);
 
 
 char *
@@ -132,6 +133,14 @@ ngx_http_ticket_early_check(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
         return NGX_ERROR;
     }
 
+    if (ngx_http_ticket_early_beside(&conf->early_folder, &ring->path)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "the folder \"%V\" in \"ticket_early_data\" of server \"%V\" in %s:%ui is "
+                      "that of its ticket_ring, which is the agent's: give one of its own",
+                      &conf->early_folder, &cscf->server_name, cscf->file_name, cscf->line);
+        return NGX_ERROR;
+    }
+
     if (ring->early_folder.data == NULL) {
         ring->early_folder = conf->early_folder;
         ring->early_capacity = conf->early_capacity;
@@ -242,6 +251,42 @@ ngx_http_ticket_early_default(ngx_conf_t *cf, ngx_ticket_conf_t *conf)
 }
 
 
+/* Whether a folder is the one where a file is. */
+
+static ngx_uint_t
+ngx_http_ticket_early_beside(ngx_str_t *folder, ngx_str_t *path)
+{
+    size_t       len, parent;
+    u_char       name[NGX_MAX_PATH + 1];
+    struct stat  one, two;
+
+    for (parent = path->len; parent > 1 && path->data[parent - 1] != '/'; parent--) {
+        /* void */
+    }
+
+    while (parent > 1 && path->data[parent - 1] == '/') {
+        parent--;
+    }
+
+    for (len = folder->len; len > 1 && folder->data[len - 1] == '/'; len--) {
+        /* void */
+    }
+
+    if (len == parent && ngx_strncmp(folder->data, path->data, len) == 0) {
+        return 1;
+    }
+
+    if (parent > NGX_MAX_PATH) {
+        return 0;
+    }
+
+    *ngx_cpymem(name, path->data, parent) = '\0';
+
+    return stat((char *) folder->data, &one) == 0 && stat((char *) name, &two) == 0
+           && one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+}
+
+
 /* In the master, which may do what workers may not: make a folder for them. */
 
 ngx_int_t
@@ -259,8 +304,11 @@ ngx_http_ticket_early_folders(ngx_cycle_t *cycle)
     ring = tmcf->rings.elts;
 
     for (i = 0; i < tmcf->rings.nelts; i++) {
-        if (ring[i]->early_folder.data != NULL) {
-            ngx_http_ticket_early_folder(cycle, &ring[i]->early_folder);
+        if (ring[i]->early_folder.data != NULL
+            && ngx_http_ticket_early_folder(cycle, &ring[i]->early_folder) == NGX_DECLINED)
+        {
+            /* tables in memory alone */
+            ngx_str_set(&ring[i]->early_folder, "");
         }
     }
 
@@ -268,30 +316,49 @@ ngx_http_ticket_early_folders(ngx_cycle_t *cycle)
 }
 
 
-/* Without it each worker goes by itself, and says so. */
+/*
+ * A folder of the workers alone: made here, and only then given to them. NGX_DECLINED: it
+ * is somebody else's, or others may write there and have flights forgotten.
+ */
 
-static void
+static ngx_int_t
 ngx_http_ticket_early_folder(ngx_cycle_t *cycle, ngx_str_t *folder)
 {
+    uid_t             owner;
+    ngx_fd_t          fd;
+    ngx_uint_t        made, usable;
     struct stat       info;
     ngx_core_conf_t  *ccf;
 
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    owner = geteuid() == 0 ? (uid_t) ccf->user : geteuid();
+    made = ngx_create_dir(folder->data, 0700) != NGX_FILE_ERROR;
 
-    if (ngx_create_dir(folder->data, 0700) == NGX_FILE_ERROR && ngx_errno != NGX_EEXIST) {
+    if (!made && ngx_errno != NGX_EEXIST) {
+        /* workers try for themselves, and say so */
         ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
                       "ticket_early_data: " ngx_create_dir_n " \"%V\" failed", folder);
-        return;
+        return NGX_OK;
     }
 
-    if (geteuid() != 0 || lstat((char *) folder->data, &info) == -1
-        || !S_ISDIR(info.st_mode) || info.st_uid == (uid_t) ccf->user)
-    {
-        return;
+    fd = open((char *) folder->data, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
+
+    if (fd != NGX_INVALID_FILE) {
+        usable = fstat(fd, &info) == 0
+                 && (made ? info.st_uid == geteuid()
+                            && (info.st_uid == owner || fchown(fd, owner, ccf->group) == 0)
+                          : info.st_uid == owner && (info.st_mode & (S_IWGRP|S_IWOTH)) == 0);
+        (void) close(fd);
+
+        if (usable) {
+            return NGX_OK;
+        }
     }
 
-    if (lchown((char *) folder->data, ccf->user, ccf->group) == -1) {
-        ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
-                      "ticket_early_data: lchown() \"%V\" failed", folder);
-    }
+    ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                  "ticket_early_data: folder \"%V\" is not of the workers' user alone: each "
+                  "worker takes only flights with tickets of its own; remove the folder, which "
+                  "is then made anew, or give it that owner and mode 0700", folder);
+
+    return NGX_DECLINED;
 }

@@ -2,6 +2,7 @@
 // what is executed stands in the access log.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -173,6 +174,75 @@ TEST_SUITE("nginx: early data") {
     CHECK((status.st_mode & 0777) == 0700);
   }
 
+  TEST_CASE("promise 14: a folder that is not the workers' own is left as it is, and not used") {
+    const support::TempFolder folder;
+    const Certificates certificates(folder / "web");
+    RingFile ring(folder / "one.ring");
+    ring.publish({{1, -1h, 1h, 3h}});
+    const auto etc = folder / "etc";
+    fs::create_directory(etc);
+    fs::permissions(etc, fs::perms::all);
+    const bool root = geteuid() == 0;
+    if (root) {
+      fs::permissions(etc, fs::perms(0755));
+      REQUIRE(chown(etc.c_str(), 1, 1) == 0);
+    }
+    const EarlySite site(folder, certificates, "site",
+                         "ticket_ring " + ring.path().string() +
+                             "; ticket_early_data once folder=" + etc.string() + "; ");
+    Nginx nginx(site.folder, site.text);
+
+    struct stat status {};
+    REQUIRE(stat(etc.c_str(), &status) == 0);
+    if (root) CHECK(status.st_uid == 1);
+    CHECK(nginx.log().find("\"" + etc.string() + "\" is not of the workers' user alone") !=
+          std::string::npos);
+    // a worker takes what it gave the ticket for: sooner or later it meets its own
+    const auto taken = [&] {
+      const auto session = folder / "session";
+      connect(site.port, {.keep = session});
+      const auto flight = support::early_flight(
+          session, "a.test", "GET /own HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+      if (flight) {
+        for (int i = 0; i < 8; ++i) support::deliver(*flight, std::uint16_t(site.port));
+      }
+      return !site.executed("/own").empty();
+    };
+    CHECK(support::wait_until(taken, 20s));
+    CHECK(site.executed("/own").size() == 1);
+    CHECK(fs::is_empty(etc));
+
+    // made anew it is theirs
+    fs::remove(etc);
+    nginx.reload();
+    CHECK(support::wait_until([&] { return fs::exists(etc) && !fs::is_empty(etc); }, 10s));
+  }
+
+  TEST_CASE("promise 14: the folder that is made for workers of another user is given to them") {
+    if (geteuid() != 0) {
+      MESSAGE("skipped: only root has workers of another user");
+      return;
+    }
+    const support::TempFolder folder;
+    fs::permissions(folder.path(), fs::perms(0755));
+    const Certificates certificates(folder / "web");
+    RingFile ring(folder / "one.ring");
+    ring.publish({{1, -1h, 1h, 3h}});
+    fs::permissions(ring.path(), fs::perms(0644));
+    const EarlySite site(folder, certificates, "site",
+                         "ticket_ring " + ring.path().string() + "; ticket_early_data once; ");
+    Nginx nginx(site.folder, "user nobody nogroup;\n" + site.text);
+    const auto early = folder / "one.early";
+
+    CHECK(support::wait_until([&] { return fs::exists(early) && !fs::is_empty(early); }, 10s));
+    struct stat status {};
+    REQUIRE(stat(early.c_str(), &status) == 0);
+    CHECK(status.st_uid == 65534);
+    CHECK((status.st_mode & 0777) == 0700);
+    nginx.reload();
+    CHECK(nginx.log().find("is not of the workers' user alone") == std::string::npos);
+  }
+
   TEST_CASE("promise 14: a client whose early data is refused goes on in 1-RTT") {
     Pool pool;
     const auto session = pool.folder / "session", early = pool.folder / "early";
@@ -280,6 +350,12 @@ TEST_SUITE("nginx: early data") {
         {server("a.test", "ssl_early_data on; ticket_early_data once;") +
              server("b.test", "ssl_early_data on; ticket_early_data once capacity=7;"),
          1, "has another folder or capacity"},
+        {server("a.test", "ssl_early_data on; ticket_early_data once folder=" +
+                              folder.path().string() + "/;"),
+         1, "is that of its ticket_ring, which is the agent's"},
+        {server("a.test", "ssl_early_data on; ticket_early_data once folder=" +
+                              (folder / "web/..").string() + ";"),
+         1, "is that of its ticket_ring, which is the agent's"},
         {server("a.test", "ticket_early_data once;"), 0, "it needs \"ssl_early_data on\""},
         {server("a.test", "") + server("b.test", "ssl_early_data on; ticket_early_data once;"), 0,
          "server \"b.test\" in "},

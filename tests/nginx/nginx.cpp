@@ -134,7 +134,13 @@ std::string Nginx::head(const fs::path& folder) {
 Nginx::Nginx(const fs::path& folder, const std::string& main, const std::vector<std::string>& under)
     : folder_(folder), under_(under) {
   fs::create_directories(folder_ / "temp");
-  support::write_text(folder_ / "nginx.conf", head(folder_) + main);
+  auto text = head(folder_) + main;
+  if (main.starts_with("user ")) {
+    if (const auto ours = text.find("user root;\n"); ours != std::string::npos) {
+      text.erase(ours, 11);
+    }
+  }
+  support::write_text(folder_ / "nginx.conf", text);
   start();
 }
 

@@ -65,7 +65,8 @@ class RingFile {
 // should not be.
 std::string hmac_key_of(std::uint32_t epoch, const std::string& context);
 
-// A running nginx. `main` stands at the top level of its configuration.
+// A running nginx. `main` stands at the top level of its configuration; it may begin with
+// `user` for workers that are not root's.
 class Nginx {
  public:
   Nginx(const fs::path& folder, const std::string& main,
