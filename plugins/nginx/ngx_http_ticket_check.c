@@ -56,6 +56,16 @@ ngx_http_ticket_check(ngx_conf_t *cf)
                           &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
         }
 
+        if (tscf->tickets.ring != NULL && sscf->session_timeout != NGX_TICKET_TIMEOUT
+            && tscf->tickets.lifetime == NGX_CONF_UNSET)
+        {
+            ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
+                          "\"ssl_session_timeout\" goes for nothing in server \"%V\" in %s:%ui: "
+                          "tickets live as long as their pool says; for less say "
+                          "\"ticket_lifetime\"",
+                          &cscf[i]->server_name, cscf[i]->file_name, cscf[i]->line);
+        }
+
         if (ngx_http_ticket_count_context(cf, cscf[i]) != NGX_OK
             || ngx_http_ticket_early_check(cf, cscf[i]) != NGX_OK)
         {

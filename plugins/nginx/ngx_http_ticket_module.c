@@ -18,6 +18,7 @@ static char *ngx_http_ticket_ring_slot(ngx_conf_t *cf, ngx_command_t *cmd, void 
 static char *ngx_http_ticket_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_ticket_lifetime_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_ticket_trace_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_ticket_mode_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_ticket_token_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -54,6 +55,13 @@ static ngx_command_t  ngx_http_ticket_commands[] = {
       NGX_HTTP_SRV_CONF_OFFSET,
       offsetof(ngx_http_ticket_srv_conf_t, tickets.binding),
       ngx_ticket_bindings },
+
+    { ngx_string("ticket_lifetime"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_http_ticket_lifetime_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("ticket_early_data"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_CONF_TAKE123,
@@ -268,6 +276,17 @@ ngx_http_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return ngx_ticket_set_name(cf, &tscf->tickets.session_id_context,
                                SSL_MAX_SID_CTX_LENGTH);
+}
+
+
+static char *
+ngx_http_ticket_lifetime_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ticket_srv_conf_t  *tscf = conf;
+
+    (void) cmd;
+
+    return ngx_ticket_set_lifetime(cf, &tscf->tickets);
 }
 
 

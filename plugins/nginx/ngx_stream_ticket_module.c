@@ -21,6 +21,7 @@ static char *ngx_stream_ticket_context_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_stream_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_stream_ticket_lifetime_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 static ngx_command_t  ngx_stream_ticket_commands[] = {
 
@@ -51,6 +52,13 @@ static ngx_command_t  ngx_stream_ticket_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_ticket_conf_t, binding),
       ngx_ticket_bindings },
+
+    { ngx_string("ticket_lifetime"),
+      NGX_STREAM_MAIN_CONF|NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_stream_ticket_lifetime_slot,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
 
       ngx_null_command
 };
@@ -165,7 +173,16 @@ ngx_stream_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *con
 }
 
 
-/* What a worker could not do. */
+static char *
+ngx_stream_ticket_lifetime_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    (void) cmd;
+
+    return ngx_ticket_set_lifetime(cf, conf);
+}
+
+
+/* What a worker could not do, and what goes for nothing. */
 
 static ngx_int_t
 ngx_stream_ticket_init(ngx_conf_t *cf)
@@ -200,6 +217,13 @@ ngx_stream_ticket_init(ngx_conf_t *cf)
 
         if (rc != NGX_OK) {
             return NGX_ERROR;
+        }
+
+        if (sscf->session_timeout != NGX_TICKET_TIMEOUT && tscf->lifetime == NGX_CONF_UNSET) {
+            ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
+                          "\"ssl_session_timeout\" goes for nothing in the stream server in "
+                          "%s:%ui: tickets live as long as their pool says; for less say "
+                          "\"ticket_lifetime\"", cscf[i]->file_name, cscf[i]->line);
         }
     }
 

@@ -111,11 +111,32 @@ ngx_ticket_set_name(ngx_conf_t *cf, ngx_str_t *field, size_t longest)
 }
 
 
+char *
+ngx_ticket_set_lifetime(ngx_conf_t *cf, ngx_ticket_conf_t *conf)
+{
+    ngx_str_t  *value;
+
+    if (conf->lifetime != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    conf->lifetime = ngx_parse_time(&value[1], 1);
+
+    if (conf->lifetime == (time_t) NGX_ERROR || conf->lifetime > NGX_TICKET_LIFETIME) {
+        return "takes a time of at most 7d, or 0: the pool's lifetime";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 void
 ngx_ticket_init_conf(ngx_ticket_conf_t *conf)
 {
     conf->ring = NGX_CONF_UNSET_PTR;
     conf->binding = NGX_CONF_UNSET_UINT;
+    conf->lifetime = NGX_CONF_UNSET;
 }
 
 
@@ -126,6 +147,7 @@ ngx_ticket_merge_conf(ngx_ticket_conf_t *conf, ngx_ticket_conf_t *prev)
     ngx_conf_merge_str_value(conf->context, prev->context, "default");
     ngx_conf_merge_str_value(conf->session_id_context, prev->session_id_context, "libticket");
     ngx_conf_merge_uint_value(conf->binding, prev->binding, TKT_SAME_NAME);
+    ngx_conf_merge_sec_value(conf->lifetime, prev->lifetime, NGX_CONF_UNSET);
 }
 
 
@@ -270,6 +292,7 @@ ngx_ticket_attach(ngx_cycle_t *cycle, SSL_CTX *ctx, ngx_ticket_conf_t *conf,
     options.session_id_context = (char *) conf->session_id_context.data;
     options.binding = conf->binding;
     options.demand_certificate = conf->demands;
+    options.lifetime = ngx_max(conf->lifetime, 0);
     options.choose = choose;
     options.choose_user = user;
     options.early_data = conf->early_data;

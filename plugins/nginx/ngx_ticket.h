@@ -13,7 +13,9 @@
 #include <ticket/openssl.h>
 #include <ticket/ticket.h>
 
-#define NGX_TICKET_CONTEXTS  1024  /* that a ring takes */
+#define NGX_TICKET_CONTEXTS  1024    /* that a ring takes */
+#define NGX_TICKET_LIFETIME  604800  /* seconds, at most (RFC 8446, 4.6.1) */
+#define NGX_TICKET_TIMEOUT   300     /* of ssl_session_timeout, when nothing is said */
 
 typedef struct {
     ngx_str_t           path;
@@ -33,6 +35,8 @@ typedef struct {
     ngx_str_t           session_id_context;
     ngx_uint_t          binding;    /* tkt_openssl_binding */
     ngx_uint_t          demands;    /* 1: "ssl_verify_client on"; set as a worker starts */
+    time_t              lifetime;   /* of tickets; NGX_CONF_UNSET, also after merging, or 0: the
+                                       pool's */
     ngx_uint_t          early_data; /* tkt_openssl_early_data, as the next two: http alone */
     ngx_str_t           early_folder;
     ngx_uint_t          early_capacity;
@@ -44,6 +48,7 @@ extern ngx_conf_enum_t  ngx_ticket_bindings[];
  * array of ngx_ticket_ring_t pointers of this configuration. */
 char *ngx_ticket_set_ring(ngx_conf_t *cf, ngx_ticket_conf_t *conf, ngx_array_t *rings);
 char *ngx_ticket_set_name(ngx_conf_t *cf, ngx_str_t *field, size_t longest);
+char *ngx_ticket_set_lifetime(ngx_conf_t *cf, ngx_ticket_conf_t *conf);
 
 void ngx_ticket_init_conf(ngx_ticket_conf_t *conf);
 void ngx_ticket_merge_conf(ngx_ticket_conf_t *conf, ngx_ticket_conf_t *prev);

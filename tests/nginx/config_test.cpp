@@ -75,6 +75,11 @@ TEST_SUITE("nginx: configuration") {
         {"ticket_token_origin \"\";", "\"ticket_token_origin\" needs 1 to 255 bytes in "},
         {"ticket_token_origin a; ticket_token_origin b;",
          "\"ticket_token_origin\" directive is duplicate in "},
+        {"ticket_lifetime 8d;",
+         "\"ticket_lifetime\" directive takes a time of at most 7d, or 0: the pool's lifetime in "},
+        {"ticket_lifetime long;", "\"ticket_lifetime\" directive takes a time of at most 7d"},
+        {"ticket_lifetime 1h; ticket_lifetime 1h;",
+         "\"ticket_lifetime\" directive is duplicate in "},
         {"location / { ticket_ring a; }", "\"ticket_ring\" directive is not allowed here in "},
         {"ticket_binding name;", "\"ticket_binding\" directive is not allowed here in "},
     };
@@ -125,6 +130,23 @@ TEST_SUITE("nginx: configuration") {
       CHECK(outcome.code == 0);
       if (*doubtful.says != '\0') CHECK(says(outcome, doubtful.says));
       CHECK(says(outcome, "[warn]") == (*doubtful.says != '\0'));
+    }
+  }
+
+  TEST_CASE("a ssl_session_timeout that goes for nothing is said to") {
+    const Bench bench;
+    support::write_text(bench.ring(), "");
+    const auto ring = "ticket_ring " + bench.ring() + ";";
+    const std::string timeout = "ssl_session_timeout 10s;",
+                      says_so = "\"ssl_session_timeout\" goes for nothing in ";
+    CHECK(says(bench.test(bench.server("a.test", ring + timeout)), says_so + "server \"a.test\""));
+    CHECK(says(bench.test_stream(ring + timeout + "return ok;"), says_so + "the stream server"));
+    for (const auto& fine :
+         {ring, timeout, ring + timeout + "ticket_lifetime 10s;",
+          ring + timeout + "ticket_lifetime 0;", ring + "ssl_session_timeout 5m;"}) {
+      CAPTURE(fine);
+      CHECK_FALSE(says(bench.test(bench.server("a.test", fine)), says_so));
+      CHECK_FALSE(says(bench.test_stream(fine + "return ok;"), says_so));
     }
   }
 

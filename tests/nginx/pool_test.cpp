@@ -315,6 +315,49 @@ TEST_SUITE("nginx") {
     CHECK_MESSAGE(again.reused, again.output);
   }
 
+  TEST_CASE("ticket_lifetime shortens what the pool says, and never more") {
+    const support::TempFolder folder;
+    const Certificates certificates(folder / "web");
+    RingFile ring(folder / "web.ring");
+    ring.publish({{1, -1h, 1h, 3h}});
+    const int port = support::unused_port(), raw = support::unused_port();
+    const auto server = [&](const std::string& name, const std::string& more) {
+      return "server { listen 127.0.0.1:" + std::to_string(port) + " ssl; server_name " + name +
+             "; " + certificates.of(name) + more + " return 200 \"<<$ticket_status>>\"; }\n";
+    };
+    const auto use = "ticket_ring " + ring.path().string() + "; ";
+    const Nginx nginx(
+        folder / "nginx",
+        http_block(folder / "nginx", use + "ticket_lifetime 40m; ssl_session_timeout 10s;\n" +
+                                         server("a.test", "") +
+                                         server("b.test", "ticket_lifetime 3s; ") +
+                                         server("secure.test", "ticket_lifetime 7d; ")) +
+            "stream { server { listen 127.0.0.1:" + std::to_string(raw) + " ssl; " + use +
+            certificates.of("a.test") +
+            " ssl_protocols TLSv1.2 TLSv1.3; ticket_lifetime 50m; return ok; } }\n");
+    const std::string kept = folder / "session";
+    static const std::regex hint("lifetime hint: ([0-9]+)");
+    const auto lifetime = [&](int where, const std::string& name, int version) {
+      connect(where, {.name = name, .version = version, .keep = kept});
+      const auto text = support::run({"openssl", "sess_id", "-in", kept, "-noout", "-text"}).output;
+      std::smatch match;
+      REQUIRE_MESSAGE(std::regex_search(text, match, hint), text);
+      return std::stol(match[1]);
+    };
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      CHECK(lifetime(port, "a.test", version) == 40 * 60);
+      const auto most = lifetime(port, "secure.test", version);
+      CHECK(most > 40 * 60);
+      CHECK(most <= 3 * 3600);
+      CHECK(lifetime(raw, "a.test", version) == 50 * 60);
+      CHECK(lifetime(port, "b.test", version) == 3);
+      CHECK(connect(port, {.name = "b.test", .version = version, .offer = kept}).reused);
+      std::this_thread::sleep_for(5s);
+      CHECK_FALSE(connect(port, {.name = "b.test", .version = version, .offer = kept}).reused);
+    }
+  }
+
   TEST_CASE("promise 2: without keyd for an hour, by the clock, sessions still resume") {
     const support::TempFolder folder;
     const Certificates certificates(folder / "web");
