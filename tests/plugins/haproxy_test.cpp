@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 class Haproxy {
  public:
   Haproxy(const World& world, const std::string& name, const fs::path& keys,
-          const fs::path& client_keys)
+          const fs::path& client_keys, bool cache = false)
       : plain(support::unused_port()),
         secure(support::unused_port()),
         socket(world.at(name + ".sock")),
@@ -36,7 +36,8 @@ class Haproxy {
     };
     write_text(config_, "global\n  stats socket " + socket.string() +
                             " level admin mode 600\n  stats socket " + socket.string() +
-                            ".user level user mode 600\n  tune.ssl.cachesize 0\n"
+                            ".user level user mode 600\n" +
+                            (cache ? "" : "  tune.ssl.cachesize 0\n") +
                             "defaults\n  mode http\n  timeout client 10s\n  timeout server 10s\n"
                             "  timeout connect 10s\nfrontend web\n" +
                             bind(plain, keys, "") +
@@ -386,6 +387,29 @@ TEST_SUITE("haproxy") {
       CHECK(world.visit(haproxy->secure, {.version = version, .offer = "own", .certificate = true})
                 .reused);
     }
+  }
+
+  TEST_CASE("promise 6: a context for each, and yet HAProxy's cache passes by the certificate") {
+    auto& [world, haproxy, port, server] = fed();
+    const auto begin = [&](const Haproxy& at) {
+      REQUIRE_FALSE(world.visit(at.secure, {.version = Tls::v1_2}).ok);  // no certificate
+      REQUIRE(world.visit(at.plain, {.version = Tls::v1_2, .keep = "id", .ticket = false}).ok);
+    };
+    const auto offer = [&](std::uint16_t where) {
+      return world.visit(where, {.version = Tls::v1_2, .offer = "id", .ticket = false});
+    };
+    {
+      Haproxy cached(world, "cached", world.at("a.keys"), world.at("secure.keys"), true);
+      begin(cached);
+      const auto attack = offer(cached.secure);
+      CHECK(attack.ok);  // this is the hole: tune.ssl.cachesize of its default
+      CHECK(attack.reused);
+    }
+    begin(*haproxy);  // tune.ssl.cachesize 0
+    const auto attack = offer(haproxy->secure);
+    CHECK_FALSE(attack.ok);
+    CHECK_FALSE(attack.reused);
+    CHECK_FALSE(offer(haproxy->plain).reused);
   }
 
   TEST_CASE("promise 16: a second after a burn HAProxy opens no burned ticket, and goes on") {

@@ -31,6 +31,7 @@ Shake World::visit(std::uint16_t port, const Visit& visit) const {
     client.more = {"-cert", fleet.folder() / "fleet/client.crt", "-key",
                    fleet.folder() / "fleet/client.key"};
   }
+  if (!visit.ticket) client.more.push_back("-no_ticket");
   return support::connect(client);
 }
 

@@ -21,6 +21,7 @@ struct Visit {
   Tls version = Tls::v1_3;
   std::string keep, offer;
   bool certificate = false;  // has a client certificate
+  bool ticket = true;        // asks for one; else TLS 1.2 has session ids
 };
 
 class World {
