@@ -84,7 +84,7 @@ struct AtFork {
 
 }  // namespace
 
-LiveRing::LiveRing(Options options)
+LiveRing::LiveRing(Options options, Unread)
     : options_(std::move(options)),
       counters_(options_.counters),
       source_(std::move(options_.source)) {
@@ -95,7 +95,6 @@ LiveRing::LiveRing(Options options)
     at_fork.rings.push_back({&tending_, source_.get()});
   }
   fork_.forked();
-  tend(now());
 }
 
 LiveRing::~LiveRing() {

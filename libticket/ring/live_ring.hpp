@@ -84,7 +84,7 @@ class LiveRing {
     std::unique_ptr<RingSource> source = nullptr;
   };
   // Looks at the ring once; one that is missing or unusable is no error.
-  explicit LiveRing(Options options);
+  explicit LiveRing(Options options) : LiveRing(std::move(options), Unread{}) { tend(now()); }
   ~LiveRing();
 
   // The number of a context, made known on first use: its keys are there after
@@ -150,6 +150,10 @@ class LiveRing {
   };
 
  private:
+  // Not looked at yet. What the first look throws ends a ring that is whole.
+  struct Unread {};
+  LiveRing(Options options, Unread);
+
   // All under tending_.
   bool changed(Moment now) const;
   void reload(Moment now);

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <new>
+
 namespace ticket::ring {
 
 namespace detail {
@@ -43,7 +45,8 @@ PinRecord* take_record() {
     bool taken = false;
     if (record->taken.compare_exchange_strong(taken, true)) return record;
   }
-  auto* record = new PinRecord;
+  auto* record = new (std::nothrow) PinRecord;
+  if (record == nullptr) return nullptr;
   record->next = records.load();
   while (!records.compare_exchange_weak(record->next, record)) {
   }
@@ -63,10 +66,12 @@ struct LeaveThread {
 
 PinRecord* enter_thread() noexcept {
   static const Setup setup;
+  auto* record = take_record();
+  if (record == nullptr) return nullptr;
   thread_local LeaveThread leave;
   static_cast<void>(leave);
-  this_thread = take_record();
-  return this_thread;
+  this_thread = record;
+  return record;
 }
 
 }  // namespace detail

@@ -20,16 +20,17 @@ struct alignas(64) PinRecord {
 
 extern std::atomic<bool> writers_fence;  // membarrier works
 extern thread_local PinRecord* this_thread [[gnu::tls_model("initial-exec")]];
-PinRecord* enter_thread() noexcept;
+PinRecord* enter_thread() noexcept;  // nullptr: no memory
 
 }  // namespace detail
 
-// The calling thread's one pin. Never nested; held for microseconds.
+// The calling thread's one pin. Never nested; held for microseconds. nullptr, as of an
+// empty one, in a thread that there is no memory to note: then unpin() does nothing.
 template <class T>
 const T* pin(const std::atomic<const T*>& shared) noexcept {
   auto* record = detail::this_thread;
   if (record == nullptr) [[unlikely]]
-    record = detail::enter_thread();
+    if ((record = detail::enter_thread()) == nullptr) return nullptr;
   const T* object = shared.load(std::memory_order_acquire);
   for (;;) {
     if (detail::writers_fence.load(std::memory_order_relaxed)) [[likely]] {
@@ -46,7 +47,8 @@ const T* pin(const std::atomic<const T*>& shared) noexcept {
 }
 
 inline void unpin() noexcept {
-  detail::this_thread->pinned.store(nullptr, std::memory_order_release);
+  if (auto* record = detail::this_thread; record != nullptr) [[likely]]
+    record->pinned.store(nullptr, std::memory_order_release);
 }
 
 // Waits until no thread has `object` pinned. It must have been replaced already

@@ -2,8 +2,12 @@
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <fstream>
+#include <new>
 #include <thread>
 
 #include "support/rings.hpp"
@@ -239,6 +243,32 @@ TEST_SUITE("live ring") {
     if (child == 0) _exit(keys() != before ? 0 : 1);
     int status = -1;
     waitpid(child, &status, 0);
+    CHECK(status == 0);
+  }
+
+  TEST_CASE("a ring that could not be made is forgotten: the process forks as before") {
+    // a source without memory, in a place that is overwritten once it is gone
+    struct Failing : FileSource {
+      using FileSource::FileSource;
+      void follow(Moment) override { throw std::bad_alloc(); }
+      static void* operator new(std::size_t) { return place(); }
+      static void operator delete(void* gone) { std::memset(gone, 0xee, sizeof(Failing)); }
+      static void* place() {
+        alignas(std::max_align_t) static std::array<std::byte, 512> bytes;
+        return bytes.data();
+      }
+    };
+    static_assert(sizeof(Failing) <= 512);
+    alignas(LiveRing) static std::array<std::byte, sizeof(LiveRing)> place;
+    Host host;
+    LiveRing::Options options{host.path, {}, &host.clock, {}};
+    options.source = std::make_unique<Failing>(host.path);
+    CHECK_THROWS_AS(new (place.data()) LiveRing(std::move(options)), std::bad_alloc);
+
+    const auto child = fork();
+    if (child == 0) _exit(0);
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
     CHECK(status == 0);
   }
 

@@ -2,8 +2,18 @@
 
 #include <doctest/doctest.h>
 
+#include <new>
 #include <thread>
 #include <vector>
+
+namespace {
+thread_local bool no_memory = false;
+}
+
+// Of a pin's record.
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return no_memory ? nullptr : ::operator new(size, alignment);
+}
 
 namespace ticket::ring {
 
@@ -45,6 +55,37 @@ TEST_SUITE("pin") {
 
     CHECK(bad == 0);
     delete shared.load();
+  }
+
+  TEST_CASE("a thread without memory for its pin sees nothing, and lives on") {
+    const Value value(1);
+    const std::atomic<const Value*> shared{&value};
+    std::atomic<bool> stop = false;
+    std::vector<std::thread> holders;  // of the records of threads that were
+    bool nothing = false, then = false;
+    while (!nothing && holders.size() < 100) {
+      std::thread([&] {
+        no_memory = true;
+        nothing = pin(shared) == nullptr;
+        unpin();
+        no_memory = false;
+        then = pin(shared) == &value;
+        unpin();
+      }).join();
+      std::atomic<bool> holds = false;
+      holders.emplace_back([&] {
+        pin(shared);
+        unpin();
+        holds = true;
+        while (!stop) std::this_thread::yield();
+      });
+      while (!holds) std::this_thread::yield();
+    }
+    stop = true;
+    for (auto& holder : holders) holder.join();
+
+    CHECK(nothing);
+    CHECK(then);
   }
 
   TEST_CASE("a writer waits for a reader") {
