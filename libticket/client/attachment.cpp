@@ -59,6 +59,13 @@ void take_over(SSL* ssl, Note& note) {
   SSL_set_info_callback(ssl, on_info);
 }
 
+// libcurl 7.87 to 8.3 loads CAs and CRLs, and sets flags (never none), when the first bytes
+// of the server have come.
+bool fills_store_late(const SSL* ssl, const StoreSettings& store) {
+  const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
+  return attachment != nullptr && attachment->server && store == StoreSettings{};
+}
+
 bool prepare(SSL* ssl, Note& note, const Server& given) {
   begin_anew(ssl, note);
   if (SSL_set_session(ssl, nullptr) != 1) return false;
@@ -77,6 +84,7 @@ bool prepare(SSL* ssl, Note& note, const Server& given) {
     return true;
   }
   auto target = target_of(ssl, *server);
+  target.store_to_come = note.store_to_come = fills_store_late(ssl, target.verify.store);
   if (note.alpn) target.alpn = *note.alpn;
   auto offer = note.client->offer(note.partition, target);
   note.pool = std::move(offer.pool);
@@ -115,6 +123,12 @@ void handshake_ended(Note& note, SSL* ssl) {
   const bool same = SSL_version(ssl) < TLS1_3_VERSION || SSL_get_session(ssl) == note.offered.get();
   if (!same) note.offered_lineage.reset();
   const bool resumed = SSL_session_reused(ssl) == 1 && note.offered && same;
+  const auto verify = verify_settings(ssl);
+  if (note.store_to_come && verify.peer) note.client->note_store(verify.store);
+  if (resumed && verify != note.offered_lineage->verify) {
+    SSL_set_verify_result(ssl, X509_V_ERR_APPLICATION_VERIFICATION);
+    note.keeps = false;
+  }
   if (resumed) keep_renewed(note, ssl);
   note.end(resumed ? End::resumed : End::full);
 }

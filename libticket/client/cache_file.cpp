@@ -18,8 +18,8 @@ namespace ticket::client {
 namespace {
 
 constexpr std::size_t digest_size = 32;
-constexpr std::uint8_t version = 2;
-constexpr std::size_t verify_size = 27;
+constexpr std::uint8_t version = 3;
+constexpr std::size_t verify_size = 44;
 constexpr std::size_t most_sessions = 1'000'000;
 
 std::string_view magic() { return wire::client_cache_magic; }
@@ -41,7 +41,11 @@ void put_verify(wire::Writer& writer, const VerifySettings& verify) {
       .integer<std::uint8_t>(verify.callback != 0 ? 1 : 0)
       .integer(static_cast<std::uint32_t>(verify.security_level))
       .integer(verify.host_flags)
-      .integer<std::uint8_t>(verify.transparency ? 1 : 0);
+      .integer<std::uint8_t>(verify.transparency ? 1 : 0)
+      .integer(static_cast<std::uint32_t>(verify.store.depth))
+      .integer(verify.store.flags)
+      .integer(verify.store.host_flags)
+      .integer<std::uint8_t>(verify.store.callback != 0 ? 1 : 0);
 }
 
 Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
@@ -55,6 +59,10 @@ Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
   verify.security_level = static_cast<int>(TRY(cursor.integer<std::uint32_t>()));
   verify.host_flags = TRY(cursor.integer<std::uint32_t>());
   verify.transparency = TRY(cursor.integer<std::uint8_t>()) == 1;
+  verify.store.depth = static_cast<int>(TRY(cursor.integer<std::uint32_t>()));
+  verify.store.flags = TRY(cursor.integer<std::uint64_t>());
+  verify.store.host_flags = TRY(cursor.integer<std::uint32_t>());
+  verify.store.callback = TRY(cursor.integer<std::uint8_t>()) == 0 ? 0 : 1;
   return verify;
 }
 

@@ -92,6 +92,9 @@ Offer Client::offer(const Name& partition, const Target& target) {
   if (doubts_.take_failure(target.server, now)) {
     return {std::move(place.pool), std::nullopt, Verdict::after_failure};
   }
+  if (target.store_to_come && stores_differ_) {
+    return {std::move(place.pool), std::nullopt, Verdict::verify};
+  }
   auto found = look(partition, place, target, now);
   if (!found.session && !is_alone(place.pool)) {
     // what came before anybody said that it has a pool
@@ -138,6 +141,16 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
           server.text() + " takes no tickets of " + pool.text() + ": it is on its own for a time");
     }
   }
+}
+
+void Client::note_store(const StoreSettings& store) {
+  if (closed_ || stores_differ_) return;
+  const std::lock_guard guard(store_mutex_);
+  if (!store_) store_ = store;
+  if (*store_ == store || stores_differ_.exchange(true)) return;
+  log(LogLevel::warning,
+      "libcurl handles with and without CURLOPT_CRLFILE, or CURLSSLOPT_NO_PARTIALCHAIN, share "
+      "a client: nothing is offered from here on; give each kind a client of its own");
 }
 
 void Client::save() { file_.save(options_.clock(), cache_); }

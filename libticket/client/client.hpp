@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -77,6 +78,10 @@ class Client {
   // What became of the offer. `ticket_of`: the session's server; nullptr = none was offered.
   void conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end);
 
+  // What became of a store that was to come. Once there are two kinds, nothing is offered
+  // any more where it is to come.
+  void note_store(const StoreSettings& store);
+
   // Writes the cache file; no path = nothing to do. Throws std::system_error.
   void save();
   // Writes it a last time, and gives it up to the next process. From then on nothing is
@@ -121,7 +126,10 @@ class Client {
   SessionCache cache_;
   Doubts doubts_;
   CacheFile file_;
-  std::atomic<bool> told_{false};  // that the file cannot be removed
+  std::mutex store_mutex_;
+  std::optional<StoreSettings> store_;      // the one that came
+  std::atomic<bool> stores_differ_{false};  // another one came too
+  std::atomic<bool> told_{false};           // that the file cannot be removed
   std::atomic<bool> closed_{false};
   std::array<Counters, 16> counters_;
   mutable std::mutex pool_counts_mutex_;

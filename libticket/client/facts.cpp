@@ -16,18 +16,48 @@ crypto::Sha256 fingerprint_of(const X509* certificate) {
   return digest;
 }
 
-VerifySettings verify_settings(SSL* ssl) {
-  X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
-  const auto callback = SSL_get_verify_callback(ssl);
-  VerifySettings settings;
-  settings.peer = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
+// Whom an SSL_CTX trusts in its connections; nullptr = its usual store.
+X509_STORE* verify_store(SSL_CTX* ctx) {
+  X509_STORE* store = nullptr;
+  SSL_CTX_get0_verify_cert_store(ctx, &store);
+  return store;
+}
+
+X509_STORE* verify_store(SSL* ssl) {
+  X509_STORE* store = nullptr;
+  SSL_get0_verify_cert_store(ssl, &store);
+  return store;
+}
+
+// The one that the server's chain will be looked up in.
+X509_STORE* effective_store(SSL* ssl) {
+  X509_STORE* store = verify_store(ssl);
+  return store != nullptr ? store : SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
+}
+
+// A store of the connection's own, or one that decides by functions or names of its own.
+bool has_strange_store(SSL* ssl) {
+  if (verify_store(ssl) != verify_store(SSL_get_SSL_CTX(ssl))) return true;
+  const X509_STORE* store = effective_store(ssl);
+  if (X509_STORE_get_verify(store) != nullptr || X509_STORE_get_check_issued(store) != nullptr ||
+      X509_STORE_get_check_revocation(store) != nullptr) {
+    return true;
+  }
+  X509_VERIFY_PARAM* param = X509_STORE_get0_param(store);
+  char* address = X509_VERIFY_PARAM_get1_ip_asc(param);
+  OPENSSL_free(address);
+  return address != nullptr || X509_VERIFY_PARAM_get0_host(param, 0) != nullptr ||
+         X509_VERIFY_PARAM_get0_email(param) != nullptr;
+}
+
+StoreSettings store_settings(SSL* ssl) {
+  const X509_STORE* store = effective_store(ssl);
+  X509_VERIFY_PARAM* param = X509_STORE_get0_param(store);
+  StoreSettings settings;
   settings.depth = X509_VERIFY_PARAM_get_depth(param);
-  settings.auth_level = X509_VERIFY_PARAM_get_auth_level(param);
   settings.flags = X509_VERIFY_PARAM_get_flags(param);
-  settings.callback = reinterpret_cast<std::uintptr_t>(callback);
-  settings.security_level = SSL_get_security_level(ssl);
   settings.host_flags = X509_VERIFY_PARAM_get_hostflags(param);
-  settings.transparency = SSL_ct_is_enabled(ssl) == 1;
+  settings.callback = reinterpret_cast<std::uintptr_t>(X509_STORE_get_verify_cb(store));
   return settings;
 }
 
@@ -75,8 +105,25 @@ std::string_view ticket_of(const SSL_SESSION* session) {
 
 }  // namespace
 
+VerifySettings verify_settings(SSL* ssl) {
+  X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
+  const auto callback = SSL_get_verify_callback(ssl);
+  VerifySettings settings;
+  settings.peer = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
+  settings.depth = X509_VERIFY_PARAM_get_depth(param);
+  settings.auth_level = X509_VERIFY_PARAM_get_auth_level(param);
+  settings.flags = X509_VERIFY_PARAM_get_flags(param);
+  settings.callback = reinterpret_cast<std::uintptr_t>(callback);
+  settings.security_level = SSL_get_security_level(ssl);
+  settings.host_flags = X509_VERIFY_PARAM_get_hostflags(param);
+  settings.transparency = SSL_ct_is_enabled(ssl) == 1;
+  settings.store = store_settings(ssl);
+  return settings;
+}
+
 bool is_strange(SSL* ssl) {
-  return uses_dane(ssl) || X509_VERIFY_PARAM_get0_email(SSL_get0_param(ssl)) != nullptr;
+  return uses_dane(ssl) || X509_VERIFY_PARAM_get0_email(SSL_get0_param(ssl)) != nullptr ||
+         has_strange_store(ssl);
 }
 
 Target target_of(SSL* ssl, const Server& server) {

@@ -10,9 +10,11 @@
 
 namespace ticket::client {
 
-// A server that is verified otherwise than by a chain and names, such as by DANE: nothing is
-// to be offered to it, and nothing of it kept.
+// A server that is verified otherwise than by names and a chain to whom its SSL_CTX trusts,
+// such as by DANE: nothing is to be offered to it, and nothing of it kept.
 bool is_strange(SSL* ssl);
+
+VerifySettings verify_settings(SSL* ssl);
 
 // All but the application protocols: OpenSSL shows those to nobody.
 Target target_of(SSL* ssl, const Server& server);

@@ -37,6 +37,12 @@ bool same(const crypto::Sha256& a, const crypto::Sha256& b) {
   return std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+bool verifies_alike(const VerifySettings& then, const Target& target) {
+  auto now = target.verify;
+  if (target.store_to_come) now.store = then.store;
+  return now == then;
+}
+
 // `list`: u8 length | bytes, again and again (RFC 7301, 3.1).
 bool has_protocol(std::string_view list, std::string_view wanted) {
   while (!list.empty()) {
@@ -61,8 +67,8 @@ Verdict under_another_name(const Session& session, const Target& target, bool an
 bool passes_checks(const Lineage& lineage, const Target& target) {
   const auto& hosts = target.checked_hosts;
   const auto covered = [&](const std::string& host) {
-    return X509_check_host(lineage.leaf.get(), host.data(), host.size(), lineage.verify.host_flags,
-                           nullptr) == 1;
+    return X509_check_host(lineage.leaf.get(), host.data(), host.size(),
+                           lineage.verify.host_flags_in_force(), nullptr) == 1;
   };
   const bool is_target = std::ranges::count(hosts, target.server.host()) != 0;
   return (hosts.empty() || is_target || std::ranges::any_of(hosts, covered)) &&
@@ -116,7 +122,7 @@ Verdict may_offer(const Session& session, const Target& target, bool any_name, s
     return Verdict::version;
   }
   if (!session.has_ticket && session.server != target.server) return Verdict::moved;
-  if (session.lineage->verify != target.verify) return Verdict::verify;
+  if (!verifies_alike(lineage.verify, target)) return Verdict::verify;
   if (!same(lineage.identity, target.identity)) return Verdict::identity;
   if (!has_cipher(session, target.ciphers)) return Verdict::cipher;
   if (target.alpn && !session.alpn.empty() && !has_protocol(*target.alpn, session.alpn)) {

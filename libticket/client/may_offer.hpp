@@ -31,7 +31,7 @@ enum class Verdict {
   moved,                // of a server that is in this pool no more
   after_failure,        // the last handshake with this server failed
   file_stands,          // it is in a cache file too, which cannot be removed
-  strange,              // the connection verifies its server by DANE, or a mail address
+  strange,              // see is_strange() in facts.hpp
 };
 
 // One English phrase for logs and people; never NULL.
@@ -41,6 +41,7 @@ const char* to_text(Verdict verdict);
 struct Target {
   const Server& server;
   VerifySettings verify;
+  bool store_to_come = false;  // what is in `verify.store` is not known before the server answers
   // what OpenSSL is asked to check: any of the hosts, and the address
   std::vector<std::string> checked_hosts;
   std::string checked_address;

@@ -47,7 +47,7 @@ void Note::forget() {
   forget_offer();
   own_lineage.reset();
   server.reset();
-  started = ended = resumed = false;
+  started = ended = resumed = store_to_come = false;
   keeps = true;
 }
 

@@ -56,14 +56,14 @@ bool NameSet::contains(const NameKey& name) const {
 
 bool Lineage::covers(const Server& server) const {
   const auto host = server.host();
-  const auto flags = verify.host_flags;
+  const auto flags = verify.host_flags_in_force();
   if (server.is_address()) return covers_address(std::string(host));
   if (!plain_names.empty() && flags == 0) return plain_names.contains(server.host_key());
   return X509_check_host(leaf.get(), host.data(), host.size(), flags, nullptr) == 1;
 }
 
 bool Lineage::covers_address(const std::string& address) const {
-  return X509_check_ip_asc(leaf.get(), address.c_str(), verify.host_flags) == 1;
+  return X509_check_ip_asc(leaf.get(), address.c_str(), verify.host_flags_in_force()) == 1;
 }
 
 std::shared_ptr<const Lineage> make_lineage(Lineage&& lineage) {

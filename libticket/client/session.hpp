@@ -21,18 +21,33 @@ struct FreeSession {
 };
 using SessionPtr = std::unique_ptr<SSL_SESSION, FreeSession>;
 
+// What an X509_STORE says of verifying: OpenSSL begins with it, and what the connection says
+// goes before it, or is added.
+struct StoreSettings {
+  int depth = -1;
+  std::uint64_t flags = 0;  // X509_V_FLAG_*
+  std::uint32_t host_flags = 0;
+  std::uint64_t callback = 0;
+  friend bool operator==(const StoreSettings&, const StoreSettings&) = default;
+};
+
 // How a connection verifies its server. Equal settings find the same chain good, or the
 // same one bad, as far as OpenSSL lets anybody see: what it does not tell, such as whom
-// an SSL_CTX trusts, is what partitions are for.
+// an SSL_CTX trusts and which CRLs it has, is what partitions are for.
 struct VerifySettings {
   bool peer = false;  // SSL_VERIFY_PEER
   int depth = -1;
   int auth_level = -1;
   std::uint64_t flags = 0;     // X509_V_FLAG_*
-  std::uint64_t callback = 0;  // the application's own, 0 = none
+  std::uint64_t callback = 0;  // the application's own verify callback, 0 = none
   int security_level = 1;
   std::uint32_t host_flags = 0;  // X509_CHECK_FLAG_*
   bool transparency = false;     // SSL_enable_ct
+  StoreSettings store;
+
+  std::uint32_t host_flags_in_force() const {
+    return host_flags != 0 ? host_flags : store.host_flags;
+  }
   friend bool operator==(const VerifySettings&, const VerifySettings&) = default;
 };
 

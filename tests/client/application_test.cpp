@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "client/attachment.hpp"
 #include "client/world.hpp"
 
 using namespace world;
@@ -104,6 +105,122 @@ TEST_SUITE("client: applications") {
     CHECK_FALSE(again.offered);
     CHECK(again.why == "verified by other means than names");
     CHECK(again.completed);
+  }
+
+  TEST_CASE("client promise: nor does one that a store of the connection's own vouched for") {
+    Setting setting;
+    const auto evil = server(shared, {.foreign = true});
+    const auto trusting = [&](SSL* ssl) {
+      X509_STORE* store = X509_STORE_new();
+      X509_STORE_add_cert(store, SSL_CTX_get0_certificate(evil.get()));
+      X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+      SSL_set0_verify_cert_store(ssl, store);
+    };
+
+    const auto own = setting.visit("a.test", evil, trusting);
+    const auto others = setting.visit("b.test", evil);
+
+    CHECK(own.completed);
+    CHECK_FALSE(others.offered);
+    CHECK_FALSE(others.completed);  // which it would, had it resumed
+    CHECK_FALSE(setting.visit("a.test", evil).completed);
+    // one that all connections of an SSL_CTX have is whom that trusts
+    SSL_CTX_set1_verify_cert_store(setting.ctx.get(), SSL_CTX_get_cert_store(setting.ctx.get()));
+    const auto good = server(shared);
+    CHECK(setting.visit("a.test", good).completed);
+    CHECK(setting.visit("b.test", good).resumed);
+  }
+
+  TEST_CASE("client promise: what a store is told of verifying counts as the connection's does") {
+    const auto wildcard = server({"DNS:a.test,DNS:*.b.test"});
+    const auto manifest = manifest_of({pool_of({"a.test", "x.b.test"})});
+    const struct {
+      const char* what;
+      std::function<void(X509_STORE*)> strict;
+      const char* why;
+    } cases[] = {
+        {"revocation",
+         [](X509_STORE* store) { X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK); },
+         "other verification settings"},
+        {"depth", [](X509_STORE* store) { X509_STORE_set_depth(store, 0); },
+         "other verification settings"},
+        {"host flags",
+         [](X509_STORE* store) {
+           X509_VERIFY_PARAM_set_hostflags(X509_STORE_get0_param(store),
+                                           X509_CHECK_FLAG_NO_WILDCARDS);
+         },
+         "other verification settings"},
+        {"callback",
+         [](X509_STORE* store) {
+           X509_STORE_set_verify_cb(store, [](int, X509_STORE_CTX*) { return 0; });
+         },
+         "other verification settings"},
+        {"function",
+         [](X509_STORE* store) { X509_STORE_set_verify(store, [](X509_STORE_CTX*) { return 0; }); },
+         "verified by other means than names"},
+        {"host",
+         [](X509_STORE* store) {
+           X509_VERIFY_PARAM_set1_host(X509_STORE_get0_param(store), "y.test", 0);
+         },
+         "verified by other means than names"},
+    };
+    for (const auto& one : cases) {
+      CAPTURE(one.what);
+      Setting setting({}, manifest);
+      setting.visit("a.test", wildcard);
+      const auto strict = client_context();
+      one.strict(SSL_CTX_get_cert_store(strict.get()));
+      tkt_client_attach(setting.client.handle.get(), strict.get(), "");
+      const auto visited =
+          world::visit(setting.client.handle.get(), strict.get(), "x.b.test", wildcard.get());
+      CHECK_FALSE(visited.offered);
+      CHECK(visited.why == one.why);
+    }
+  }
+
+  TEST_CASE("client promise: a store that is filled when the server answers is compared then") {
+    // as libcurl 7.87 to 8.3 does it
+    ticket::client::ClientOptions options;
+    options.clock = real_now;
+    const auto client = std::make_shared<ticket::client::Client>(options);
+    REQUIRE(client->use_manifest(web));
+    const auto at = server(shared);
+    static unsigned long flags = 0;
+    struct Came {
+      bool completed, resumed;
+      long verified;
+    };
+    const auto go = [&](const std::string& host, unsigned long filled_with) {
+      flags = filled_with;
+      const auto ctx = client_context();
+      SSL_CTX_set_msg_callback(
+          ctx.get(), [](int writes, int, int, const void*, std::size_t, SSL* ssl, void*) {
+            if (writes != 0) return;
+            X509_STORE_set_flags(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), flags);
+          });
+      REQUIRE(ticket::client::attach(client, ctx.get(), "",
+                                     ticket::client::Server::parse(host + ":443")));
+      const SslPtr ssl(SSL_new(ctx.get()));
+      SSL_set_tlsext_host_name(ssl.get(), host.c_str());
+      const bool completed = connect(ssl.get(), at.get());
+      if (completed) SSL_shutdown(ssl.get());
+      return Came{completed, SSL_session_reused(ssl.get()) == 1, SSL_get_verify_result(ssl.get())};
+    };
+    constexpr auto lax = X509_V_FLAG_TRUSTED_FIRST, strict = X509_V_FLAG_CRL_CHECK;
+
+    CHECK(go("a.test", lax).completed);
+    const auto alike = go("b.test", lax);
+    CHECK(alike.resumed);
+    CHECK(alike.verified == X509_V_OK);
+    const auto other = go("c.test", strict);
+    CHECK(other.resumed);
+    CHECK(other.verified == X509_V_ERR_APPLICATION_VERIFICATION);  // which ends the transfer
+    const auto full = go("c.test", strict);
+    CHECK_FALSE(full.resumed);
+    CHECK(full.verified == X509_V_ERR_UNABLE_TO_GET_CRL);
+    // and once it is known that they differ, nothing is guessed any more
+    CHECK(go("a.test", lax).completed);
+    CHECK_FALSE(go("a.test", lax).resumed);
   }
 
   TEST_CASE("client promise: nor when DANE came after the connection was prepared") {

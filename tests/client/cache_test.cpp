@@ -400,7 +400,7 @@ TEST_SUITE("client: cache file") {
     const auto whole = support::read_text(path);
     auto flipped = whole, version = whole;
     flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
-    version[8] = 1;
+    version[8] = 2;
     const struct {
       std::string content;
       const char* why;
