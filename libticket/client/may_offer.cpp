@@ -57,6 +57,8 @@ Verdict under_another_name(const Session& session, const Target& target, bool an
                            sys_seconds now) {
   const Lineage& lineage = *session.lineage;
   if (!target.verify.peer || !lineage.chain_verified) return Verdict::unverified;
+  // its yes may have been for that one name: a user's, say, or a pin
+  if (lineage.verify.callback != 0 || lineage.verify.store.callback != 0) return Verdict::callback;
   if (!session.once() && !any_name) return Verdict::tls12;
   if (now < lineage.valid_from || now > lineage.valid_until) return Verdict::certificate_expired;
   return Verdict::yes;
@@ -97,6 +99,8 @@ const char* to_text(Verdict verdict) {
       return "other client certificate";
     case Verdict::unverified:
       return "other name, not verified";
+    case Verdict::callback:
+      return "other name, verified by a callback";
     case Verdict::tls12:
       return "other name, TLS 1.2";
     case Verdict::certificate_expired:

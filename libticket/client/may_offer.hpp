@@ -25,6 +25,7 @@ enum class Verdict {
   verify,               // the connection verifies its server otherwise than it did
   identity,             // the client shows another certificate, or none
   unverified,           // of another name, and not verified then or now
+  callback,             // of another name, and verified by a callback of the application's
   tls12,                // of another name, in TLS 1.2: RFC 6066, section 3
   certificate_expired,  // of another name, whose certificate is not valid now
   not_covered,          // its certificate is not good for this name

@@ -178,6 +178,28 @@ TEST_SUITE("client: applications") {
     }
   }
 
+  TEST_CASE("client promise: a callback's yes to one name is none to another") {
+    // trust on first use: the certificate that was seen first is let pass
+    Setting setting;
+    SSL_CTX_set_verify(setting.ctx.get(), SSL_VERIFY_PEER, [](int ok, X509_STORE_CTX* chain) {
+      const auto* ssl = static_cast<SSL*>(
+          X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+      if (ok == 1 || SSL_get_app_data(ssl) == nullptr) return ok;
+      X509_STORE_CTX_set_error(chain, X509_V_OK);
+      return 1;
+    });
+    const auto evil = server(shared, {.foreign = true});
+    const auto accepted = [](SSL* ssl) { SSL_set_app_data(ssl, ssl); };
+
+    CHECK(setting.visit("a.test", evil, accepted).completed);
+    const auto other = setting.visit("b.test", evil);
+
+    CHECK_FALSE(other.offered);
+    CHECK(other.why == "other name, verified by a callback");
+    CHECK_FALSE(other.completed);  // which it would, had it resumed
+    CHECK(setting.visit("a.test", evil, accepted).resumed);
+  }
+
   TEST_CASE("client promise: a store that is filled when the server answers is compared then") {
     // as libcurl 7.87 to 8.3 does it
     ticket::client::ClientOptions options;

@@ -102,7 +102,8 @@ TEST_SUITE("client: may offer") {
     constexpr VerifySettings none{false, -1, -1, 0, 0}, crl{true, -1, -1, 4, 0},
         own{true, -1, -1, 0, 7}, deep{true, 5, -1, 0, 0}, strong{true, -1, 3, 0, 0},
         level{true, -1, -1, 0, 0, 3}, flags{true, -1, -1, 0, 0, 1, 2},
-        transparent{true, -1, -1, 0, 0, 1, 0, true};
+        transparent{true, -1, -1, 0, 0, 1, 0, true},
+        of_store{true, -1, -1, 0, 0, 1, 0, false, {-1, 0, 0, 7}};
     const struct {
       const char* what;
       Verdict verdict;
@@ -180,6 +181,15 @@ TEST_SUITE("client: may offer") {
         {"revocation is looked at now", Verdict::verify, {.at_present = crl}},
         {"revocation was looked at then", Verdict::verify, {.then = crl}},
         {"a callback of the application's now", Verdict::verify, {.at_present = own}},
+        {"a callback of the application's, then and now",
+         Verdict::callback,
+         {.then = own, .at_present = own}},
+        {"the same, its own name",
+         Verdict::yes,
+         {.then = own, .at_present = own, .target = "a.test:443"}},
+        {"a callback of the store's, then and now",
+         Verdict::callback,
+         {.then = of_store, .at_present = of_store}},
         {"another depth", Verdict::verify, {.at_present = deep}},
         {"another level", Verdict::verify, {.at_present = strong}},
         {"another security level", Verdict::verify, {.at_present = level}},

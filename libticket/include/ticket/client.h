@@ -20,9 +20,9 @@
  * When is a session offered under another name than its own? Only when a server of that
  * name is of the same pool, and: it is of TLS 1.3; the certificate of its own full
  * handshake is good for that name, was verified by OpenSSL then, and has not expired; the
- * connection verifies its server (SSL_VERIFY_PEER), with the same settings; it shows the
- * same client certificate; cipher, version and ALPN suit. A TLS 1.3 session is offered
- * once. Early data never goes under another name. Whatever manifest or DNS say, the worst
+ * connection verifies its server (SSL_VERIFY_PEER), with the same settings and without a
+ * verify callback, whose yes may be for one name; it shows the same client certificate;
+ * cipher, version and ALPN suit. A TLS 1.3 session is offered once. Early data never goes under another name. Whatever manifest or DNS say, the worst
  * that comes of it is a full handshake; a server that ends a handshake where it should
  * refuse a ticket costs that one, and then is on its own for ten minutes at least.
  *
