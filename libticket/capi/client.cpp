@@ -47,6 +47,7 @@ ClientOptions options_of(const tkt_client_options& given) {
   if (given.sessions != 0) options.limits.sessions = given.sessions;
   if (given.sessions_a_name != 0) options.limits.per_name = given.sessions_a_name;
   options.limits.per_pool = std::max(options.limits.per_pool, options.limits.per_name);
+  if (given.lineage != 0) options.lineage = seconds(given.lineage);
   options.any_name = given.any_name != 0;
   if (given.doubt_after != 0) options.doubt_after = unsigned(std::max(given.doubt_after, 0));
   options.dns = given.dns != 0;
@@ -171,8 +172,10 @@ tkt_status tkt_client_open(tkt_client** out, const tkt_client_options* given) {
   tkt_client_options options{};
   options.size = sizeof options;
   if (given != nullptr && !take_options(given, &options)) return TKT_BAD_ARGUMENT;
-  if (options.doubt_after < -1 || options.dns_wait_ms > 60'000) {
-    tell(options, "doubt_after or dns_wait_ms is out of range (at least -1; at most 60000)");
+  if (options.doubt_after < -1 || options.dns_wait_ms > 60'000 || options.lineage > 604'800) {
+    tell(options,
+         "doubt_after, dns_wait_ms or lineage is out of range (at least -1; at most 60000; at most "
+         "604800)");
     return TKT_BAD_ARGUMENT;
   }
   const auto report = [&](const char* what) { tell(options, what); };

@@ -98,7 +98,8 @@ bool prepare(SSL* ssl, Note& note, const Server& given) {
 // application offered itself: nobody knows where that began.
 std::shared_ptr<const Lineage> lineage_of(Note& note, SSL* ssl) {
   if (SSL_session_reused(ssl) == 1) return note.offered_lineage;
-  if (!note.own_lineage) note.own_lineage = make_lineage(full_handshake(ssl, *note.server));
+  if (!note.own_lineage)
+    note.own_lineage = make_lineage(full_handshake(ssl, *note.server, note.begun));
   return note.own_lineage;
 }
 
@@ -194,6 +195,7 @@ void handshake_starts(SSL* ssl) {
     if (session != nullptr) take_context_of(ssl, session);
   }
   note->started = true;
+  if (!note->client->closed()) note->begun = note->client->now();
 }
 
 void on_info(const SSL* told, int where, int value) {

@@ -70,8 +70,8 @@ std::size_t size_of(std::string_view partition, std::string_view pool, const Ses
                     std::size_t der) {
   const Lineage& lineage = *session.lineage;
   return 4 + partition.size() + 4 + pool.size() + 4 + session.server.text().size() + 1 +
-         session.alpn.size() + 8 + 8 + 4 + lineage.name.text().size() + 1 + verify_size + 32 + 4 +
-         der;
+         session.alpn.size() + 8 + 8 + 8 + 4 + lineage.name.text().size() + 1 + verify_size + 32 +
+         4 + der;
 }
 
 // Secret bytes that grow. A SecretBytes takes four mappings of memory, of which Linux gives a
@@ -111,7 +111,7 @@ void put_session(wire::Writer& writer, std::string_view partition, std::string_v
   writer.long_field(as_bytes(partition)).long_field(as_bytes(pool));
   writer.long_field(view(session.server.text())).short_field(view(session.alpn));
   writer.time(session.received).time(session.expires);
-  writer.long_field(view(lineage.name));
+  writer.time(lineage.born).long_field(view(lineage.name));
   writer.integer<std::uint8_t>(lineage.chain_verified ? 1 : 0);
   put_verify(writer, lineage.verify);
   writer.bytes(lineage.identity);
@@ -127,6 +127,7 @@ Checked<CachedSession> take_session(wire::Cursor& cursor) {
   const auto received = TRY(cursor.time());
   const auto expires = TRY(cursor.time());
   Lineage lineage;
+  lineage.born = TRY(cursor.time());
   lineage.name = std::string(as_text(TRY(cursor.long_field())));
   lineage.chain_verified = TRY(cursor.integer<std::uint8_t>()) == 1;
   lineage.verify = TRY(take_verify(cursor));

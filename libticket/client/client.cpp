@@ -1,5 +1,6 @@
 #include "client/client.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 
@@ -29,7 +30,7 @@ Client::Client(ClientOptions options)
 
 void Client::load() {
   const auto why = file_.load(options_.clock(), [this](CachedSession&& cached) {
-    cache_.put(cached.partition, cached.pool, std::move(cached.session));
+    put(cached.partition, cached.pool, std::move(cached.session));
   });
   if (!why.empty()) log(LogLevel::warning, "cache file " + options_.cache_path + ": " + why);
 }
@@ -109,11 +110,18 @@ Offer Client::offer(const Name& partition, const Target& target) {
 void Client::keep(const Name& partition, Session session) {
   if (closed_) return;
   const auto now = options_.clock();
-  if (!session.session || !session.lineage || session.expires <= now) return;
+  if (!session.session || !session.lineage) return;
   const auto place = place_of(session.server, now, std::chrono::milliseconds(0));
   session.vouched = place.word;
-  cache_.put(partition, place.pool, std::move(session));
-  add(Count::stored);
+  if (put(partition, place.pool, std::move(session))) add(Count::stored);
+}
+
+// However young its ticket, a session ends with its lineage (RFC 8446, 4.6.1).
+bool Client::put(const Name& partition, const Pool& pool, Session session) {
+  session.expires = std::min(session.expires, session.lineage->born + options_.lineage);
+  if (session.expires <= options_.clock()) return false;
+  cache_.put(partition, pool, std::move(session));
+  return true;
 }
 
 void Client::conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end) {

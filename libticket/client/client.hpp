@@ -27,6 +27,7 @@ enum class LogLevel { error, warning, info, debug };
 struct ClientOptions {
   CacheLimits limits;
   bool any_name = false;     // TLS 1.2 across names: for closed fleets
+  seconds lineage{86400};    // after its full handshake nothing resumes
   unsigned doubt_after = 3;  // 0 = never
   bool dns = false;
   std::string dns_server;  // see PoolDns
@@ -119,6 +120,8 @@ class Client {
   SessionCache::Found look(const Name& partition, const Place& place, const Target& target,
                            sys_seconds now);
   bool may_go(const Session& session);
+  // False for one that is over.
+  bool put(const Name& partition, const Pool& pool, Session session);
   void load();
 
   const ClientOptions options_;

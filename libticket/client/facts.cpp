@@ -136,8 +136,9 @@ Target target_of(SSL* ssl, const Server& server) {
   return target;
 }
 
-Lineage full_handshake(SSL* ssl, const Server& server) {
+Lineage full_handshake(SSL* ssl, const Server& server, sys_seconds begun) {
   Lineage lineage;
+  lineage.born = begun;
   lineage.name = std::string(server.host());
   lineage.leaf.reset(SSL_get1_peer_certificate(ssl));
   lineage.verify = verify_settings(ssl);

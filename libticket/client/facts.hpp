@@ -19,8 +19,8 @@ VerifySettings verify_settings(SSL* ssl);
 // All but the application protocols: OpenSSL shows those to nobody.
 Target target_of(SSL* ssl, const Server& server);
 
-// What its full handshake with a server of this name proved.
-Lineage full_handshake(SSL* ssl, const Server& server);
+// What its full handshake with a server of this name, begun then, proved.
+Lineage full_handshake(SSL* ssl, const Server& server, sys_seconds begun);
 
 // The application protocol that was agreed on; empty = none.
 std::string agreed_protocol(const SSL* ssl);

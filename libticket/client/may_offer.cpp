@@ -13,7 +13,8 @@ namespace {
 constexpr seconds clock_slack = clock_tolerance;
 
 bool is_alive(const Session& session, sys_seconds now) {
-  return now < session.expires && session.received <= now + clock_slack;
+  return now < session.expires && session.received <= now + clock_slack &&
+         session.lineage->born <= now + clock_slack;
 }
 
 // TLS 1.3 keeps only the cipher's hash (RFC 8446, 4.2.11); before it the very cipher.
@@ -60,7 +61,7 @@ Verdict under_another_name(const Session& session, const Target& target, bool an
   // its yes may have been for that one name: a user's, say, or a pin
   if (lineage.verify.callback != 0 || lineage.verify.store.callback != 0) return Verdict::callback;
   if (!session.once() && !any_name) return Verdict::tls12;
-  if (now < lineage.valid_from || now > lineage.valid_until) return Verdict::certificate_expired;
+  if (now < lineage.valid_from) return Verdict::certificate_expired;
   return Verdict::yes;
 }
 
@@ -104,7 +105,7 @@ const char* to_text(Verdict verdict) {
     case Verdict::tls12:
       return "other name, TLS 1.2";
     case Verdict::certificate_expired:
-      return "other name, certificate expired";
+      return "certificate expired";
     case Verdict::not_covered:
       return "certificate of another name";
     case Verdict::moved:
@@ -132,6 +133,7 @@ Verdict may_offer(const Session& session, const Target& target, bool any_name, s
   if (target.alpn && !session.alpn.empty() && !has_protocol(*target.alpn, session.alpn)) {
     return Verdict::alpn;
   }
+  if (lineage.chain_verified && now > lineage.valid_until) return Verdict::certificate_expired;
   const bool same_name = lineage.name.key() == target.server.host_key();
   if (!same_name) {
     const auto verdict = under_another_name(session, target, any_name, now);

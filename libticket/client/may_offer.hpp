@@ -27,7 +27,7 @@ enum class Verdict {
   unverified,           // of another name, and not verified then or now
   callback,             // of another name, and verified by a callback of the application's
   tls12,                // of another name, in TLS 1.2: RFC 6066, section 3
-  certificate_expired,  // of another name, whose certificate is not valid now
+  certificate_expired,  // the certificate that was verified is not valid now
   not_covered,          // its certificate is not good for this name
   moved,                // of a server that is in this pool no more
   after_failure,        // the last handshake with this server failed

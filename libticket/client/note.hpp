@@ -38,6 +38,7 @@ struct Note {
   std::shared_ptr<const Lineage> offered_lineage;
   std::shared_ptr<const Lineage> own_lineage;  // of its full handshake, once a session comes
   std::optional<std::string> alpn;             // as it was told; see Target::alpn
+  sys_seconds begun{};                         // when the handshake did
   bool started = false, ended = false, resumed = false;
   bool store_to_come = false;   // as in Target
   bool keeps = true;            // what comes is of the handshake that was prepared

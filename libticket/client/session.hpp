@@ -67,7 +67,8 @@ class NameSet {
 
 // A chain of resumptions, by the full handshake that began it. Immutable.
 struct Lineage {
-  Name name;  // host name or address that the handshake was for
+  Name name;           // host name or address that the handshake was for
+  sys_seconds born{};  // when it was
   crypto::Certificate leaf;
   sys_seconds valid_from, valid_until;  // the leaf
   bool chain_verified = false;          // by OpenSSL, in that handshake

@@ -123,10 +123,9 @@
 //     8    1  version      3
 //     9    4  count        of sessions, each (lengths u32 unless they say u8):
 //             length, partition | length, pool | length, HOST:PORT whose ticket it is |
-//             u8 length, ALPN | received 8 | expires 8 |
-//             length, host of the lineage's full handshake | chain verified 1 | peer 1,
-//             depth 4, auth level 4, flags 8, own callback 1, level 4, host flags 4, CT 1, of the
-//             store: depth 4, flags 8, host flags 4, own callback 1 |
+//             u8 length, ALPN | received 8 | expires 8 | lineage's full handshake 8 | length,
+//             its host | chain verified 1 | peer 1, depth 4, auth level 4, flags 8, callback 1,
+//             level 4, host flags 4, CT 1, store's depth 4, flags 8, host flags 4, callback 1 |
 //             SHA-256 of the client's certificate 32 | length, SSL_SESSION as DER
 //     n   32  SHA-256 of everything before
 //

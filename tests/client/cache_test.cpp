@@ -53,6 +53,7 @@ Session session_of(const std::string& server, const std::string& name,
                    int version = TLS1_3_VERSION) {
   ticket::client::Lineage lineage;
   lineage.name = name;
+  lineage.born = real_now();
   lineage.leaf = test::with_names("DNS:" + name);
   Session session{nullptr,
                   ticket::client::make_lineage(std::move(lineage)),
@@ -297,6 +298,27 @@ TEST_SUITE("client: cache file") {
             TKT_OK);
     const auto lacking = second.visit("c.test", uncovered);
     CHECK(lacking.why == "certificate of another name");
+  }
+
+  TEST_CASE("client promise: a lineage ends in the file too") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    SSL_CTX_set_timeout(at.get(), 604800);
+    { Kept(path).visit("a.test", at); }
+    {
+      Kept second(path);
+      second.client.pass(23h);
+      CHECK(second.visit("b.test", at).resumed);
+    }
+    Kept third(path);
+    CHECK(third.client.counters().sessions > 0);
+    REQUIRE(third.client.manifest(manifest_of({pool_of({"a.test", "b.test"})},
+                                              std::time(nullptr) + 7 * 86400)) == TKT_OK);
+    third.client.pass(24h);
+    const auto over = third.visit("b.test", at);
+    CHECK_FALSE(over.offered);
+    CHECK(over.why == "expired");
   }
 
   TEST_CASE("client promise: a TLS 1.3 ticket is not offered twice by two processes either") {

@@ -42,7 +42,7 @@ struct Facts {
   seconds valid_from{-1h}, valid_until{1h};
   bool chain_verified = true;
   VerifySettings then{true, -1, -1, 0, 0}, at_present{true, -1, -1, 0, 0};
-  seconds received{-1h}, expires{1h};
+  seconds born{-1h}, received{-1h}, expires{1h};
   const char* alpn = "";
   unsigned char identity_then = 0, identity_now = 0;
   const char* target = "b.test:443";
@@ -62,6 +62,7 @@ Session session_of(const Facts& facts) {
   wish.until = now + facts.valid_until;
   Lineage lineage;
   lineage.name = facts.lineage;
+  lineage.born = now + facts.born;
   lineage.leaf = test::certificate(key.get(), wish, nullptr, key.get());
   lineage.chain_verified = facts.chain_verified;
   lineage.verify = facts.then;
@@ -204,8 +205,16 @@ TEST_SUITE("client: may offer") {
         {"certificate over", Verdict::certificate_expired, {.valid_until = -1s}},
         {"certificate to come", Verdict::certificate_expired, {.valid_from = 1s}},
         {"certificate over, its own name",
-         Verdict::yes,
+         Verdict::certificate_expired,
          {.valid_until = -1s, .target = "a.test:443"}},
+        {"certificate over, its own name, never verified",
+         Verdict::yes,
+         {.valid_until = -1s,
+          .chain_verified = false,
+          .then = none,
+          .at_present = none,
+          .target = "a.test:443"}},
+        {"a full handshake in the future", Verdict::expired, {.born = 301s}},
         {"another client certificate", Verdict::identity, {.identity_then = 1, .identity_now = 2}},
         {"no client certificate now", Verdict::identity, {.identity_then = 1}},
         {"the same client certificate", Verdict::yes, {.identity_then = 1, .identity_now = 1}},

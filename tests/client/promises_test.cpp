@@ -126,10 +126,11 @@ TEST_SUITE("client: promises") {
       setting.visit("a.test", at);
       CHECK(setting.visit("b.test", at).resumed);
       setting.client.pass(660s);  // the certificate is a little younger than the clock
-      const auto over = setting.visit("b.test", at);
-      CHECK_FALSE(over.offered);
-      CHECK(over.why == "other name, certificate expired");
-      CHECK(setting.visit("a.test", at).offered);  // its own name: as ever
+      for (const auto* name : {"b.test", "a.test"}) {
+        const auto over = setting.visit(name, at);
+        CHECK_FALSE(over.offered);
+        CHECK(over.why == "certificate expired");
+      }
     }
     SUBCASE("not verified") {
       Setting setting({}, {.verify = false});
@@ -199,6 +200,35 @@ TEST_SUITE("client: promises") {
       CHECK(over.why == "expired");
       CHECK(over.completed);
     }
+  }
+
+  TEST_CASE("client promise: a lineage ends, however often it was resumed") {
+    for (const std::uint32_t hours : {0, 2}) {
+      CAPTURE(hours);
+      tkt_client_options options{};
+      options.lineage = hours * 3600;
+      Setting setting(options, {},
+                      manifest_of({pool_of({"a.test", "b.test"})}, std::time(nullptr) + 7 * 86400));
+      const auto at = server(shared);
+      SSL_CTX_set_timeout(at.get(), 604800);
+      const auto sixth = std::chrono::minutes(10) * (hours == 0 ? 24 : hours);
+      setting.visit("a.test", at);
+      for (int i = 1; i < 6; ++i) {
+        setting.client.pass(sixth);
+        CHECK(setting.visit(i % 2 == 0 ? "a.test" : "b.test", at).resumed);
+      }
+      setting.client.pass(sixth);
+      for (const auto* name : {"b.test", "a.test"}) {
+        const auto over = setting.visit(name, at);
+        CHECK(over.completed);
+        CHECK(over.offered == (name == std::string("a.test")));  // b's own new session
+      }
+    }
+    tkt_client_options options{};
+    options.size = sizeof options;
+    options.lineage = 604801;
+    tkt_client* none = nullptr;
+    CHECK(tkt_client_open(&none, &options) == TKT_BAD_ARGUMENT);
   }
 
   TEST_CASE("client promise: early data never goes under another name") {

@@ -72,6 +72,8 @@ typedef struct {
     void *log_user;
     tkt_clock_callback clock;  /* NULL: the machine's. The later of its two times counts */
     void *clock_user;
+    uint32_t lineage;          /* seconds after its full handshake in which a session, and what
+                                  comes of resuming it, is offered; 0: 86400, at most 604800 */
 } tkt_client_options;
 
 /* tkt_client_open makes a client. A cache file that is missing, torn, foreign or in use is

@@ -17,6 +17,7 @@ struct ClientOptions {
   std::string manifest = {};  // a file; empty: none
   std::string cache = {};     // the file that sessions outlive the process in; empty: none
   std::uint32_t sessions = 0, sessions_a_name = 0;  // at most; 0: the library's defaults
+  std::uint32_t lineage = 0;                        // seconds; 0: the library's default
   bool any_name = false;                            // TLS 1.2 across names, for closed fleets
   int doubt_after = 0;                              // 0: 3; -1: never
   bool dns = false;
@@ -35,6 +36,7 @@ class Client {
     c.cache_path = options.cache.empty() ? nullptr : options.cache.c_str();
     c.sessions = options.sessions;
     c.sessions_a_name = options.sessions_a_name;
+    c.lineage = options.lineage;
     c.any_name = options.any_name ? 1 : 0;
     c.doubt_after = options.doubt_after;
     c.dns = options.dns ? 1 : 0;
