@@ -70,6 +70,7 @@ class Lookup {
       }
       manifest.pools.push_back(std::move(entry));
       Lineage lineage;
+      lineage.born = now();
       lineage.name = name_of(pool, 0);  // nine of ten lookups are for another name
       lineage.leaf = certificate(pool, key.get());
       lineage.verify.peer = lineage.chain_verified = true;

@@ -34,9 +34,7 @@ bool give(SSL* ssl, Note& note, Session&& session) {
   if (!may_send_early(session, *note.server)) SSL_SESSION_set_max_early_data(given, 0);
   if (session.once() && !mark_given(given)) return false;
   if (!take_context_of(ssl, given) || SSL_set_session(ssl, given) != 1) return false;
-  note.ticket_of = session.server;
-  note.offered_lineage = std::move(session.lineage);
-  note.offered = std::move(session.session);
+  note.offer = std::move(session);
   return true;
 }
 
@@ -66,6 +64,14 @@ bool fills_store_late(const SSL* ssl, const StoreSettings& store) {
   return attachment != nullptr && attachment->server && store == StoreSettings{};
 }
 
+// The connection to be, as far as it is set up now.
+Target target_of(SSL* ssl, Note& note) {
+  auto target = target_of(ssl, *note.server);
+  target.store_to_come = note.store_to_come = fills_store_late(ssl, target.verify.store);
+  if (note.alpn) target.alpn = *note.alpn;
+  return target;
+}
+
 bool prepare(SSL* ssl, Note& note, const Server& given) {
   begin_anew(ssl, note);
   if (SSL_set_session(ssl, nullptr) != 1) return false;
@@ -83,13 +89,65 @@ bool prepare(SSL* ssl, Note& note, const Server& given) {
     note.keeps = false;
     return true;
   }
-  auto target = target_of(ssl, *server);
-  target.store_to_come = note.store_to_come = fills_store_late(ssl, target.verify.store);
-  if (note.alpn) target.alpn = *note.alpn;
-  auto offer = note.client->offer(note.partition, target);
+  auto offer = note.client->offer(note.partition, target_of(ssl, note));
   note.pool = std::move(offer.pool);
   note.why = offer.why;
   return !offer.session || give(ssl, note, *std::move(offer.session));
+}
+
+// ---- as it was prepared ----------------------------------------------------------------
+
+// Whether the connection is still of the client and partition that it was prepared for.
+bool is_of(const Note& note, SSL* ssl) {
+  const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
+  return attachment != nullptr && attachment->client == note.client &&
+         attachment->partition == note.partition && !is_strange(ssl);
+}
+
+bool asks_for(const Server& server, const SSL* ssl) {
+  if (asked_name(ssl) == nullptr) return server.is_address();
+  return named_server(ssl, server) == server;
+}
+
+void withdraw(SSL* ssl, Note& note) {
+  SSL_set_session(ssl, nullptr);
+  note.offer.reset();
+  note.why = Verdict::changed;
+}
+
+// Whether what is offered fits the connection as it is now.
+bool look_again(SSL* ssl, Note& note) {
+  const bool keeps = note.keeps && note.server && !note.client->closed() && is_of(note, ssl) &&
+                     asks_for(*note.server, ssl);
+  note.keeps = false;
+  if (!keeps) return false;
+  const auto target = target_of(ssl, note);
+  note.verify = target.verify;
+  note.begun = note.client->now();
+  note.keeps = true;
+  return note.offer && note.client->may_still_go(*note.offer, target);
+}
+
+// The application may have changed what was looked at when it prepared the connection.
+void begin(SSL* ssl, Note& note) {
+  bool fits = false;
+  quietly([&] { fits = look_again(ssl, note); });
+  if (note.offer && !fits) withdraw(ssl, note);
+  note.started = true;
+}
+
+// Whether it is the handshake whose beginning was looked at that a session comes of: when the
+// application takes our info callback away, the next one is not seen.
+bool is_the_one_that_began(const Note& note, SSL* ssl) {
+  auto random = note.hello;
+  return note.sent && SSL_get_client_random(ssl, random.data(), random.size()) == random.size() &&
+         random == note.hello;
+}
+
+bool verifies_as_it_began(const Note& note, SSL* ssl) {
+  auto settings = verify_settings(ssl);
+  if (note.store_to_come) settings.store = note.verify.store;
+  return settings == note.verify;
 }
 
 // ---- what a handshake gives ----------------------------------------------------------
@@ -97,16 +155,24 @@ bool prepare(SSL* ssl, Note& note, const Server& given) {
 // What a resumption carries on, or a full handshake begins. nullptr for a session that the
 // application offered itself: nobody knows where that began.
 std::shared_ptr<const Lineage> lineage_of(Note& note, SSL* ssl) {
-  if (SSL_session_reused(ssl) == 1) return note.offered_lineage;
-  if (!note.own_lineage)
+  if (SSL_session_reused(ssl) == 1) return note.offer ? note.offer->lineage : nullptr;
+  if (!note.own_lineage) {
     note.own_lineage = make_lineage(full_handshake(ssl, *note.server, note.begun));
+  }
   return note.own_lineage;
+}
+
+bool shows(const SSL* ssl, const crypto::Certificate& leaf) {
+  const X509* shown = SSL_get0_peer_certificate(ssl);
+  return shown != nullptr && X509_cmp(shown, leaf.get()) == 0;
 }
 
 void keep(Note& note, SSL* ssl, const SSL_SESSION* session) {
   if (!note.server || !note.keeps || SSL_SESSION_is_resumable(session) != 1) return;
+  if (note.client->closed() || !is_the_one_that_began(note, ssl)) return;
+  if (!is_of(note, ssl) || !verifies_as_it_began(note, ssl)) return;
   const auto lineage = lineage_of(note, ssl);
-  if (!lineage || note.client->closed()) return;
+  if (!lineage || !shows(ssl, lineage->leaf)) return;
   note.client->keep(note.partition, make_session(copy(session), lineage, *note.server,
                                                  agreed_protocol(ssl), note.client->now()));
 }
@@ -114,19 +180,19 @@ void keep(Note& note, SSL* ssl, const SSL_SESSION* session) {
 // OpenSSL tells of no TLS 1.2 ticket that a resumption renewed.
 void keep_renewed(Note& note, SSL* ssl) {
   SSL_SESSION* session = SSL_get_session(ssl);
-  if (session == nullptr || !note.offered || SSL_version(ssl) >= TLS1_3_VERSION) return;
-  if (!same_ticket(note.offered.get(), session)) keep(note, ssl, session);
+  if (session == nullptr || !note.offer || SSL_version(ssl) >= TLS1_3_VERSION) return;
+  if (!same_ticket(note.offered(), session)) keep(note, ssl, session);
 }
 
 void handshake_ended(Note& note, SSL* ssl) {
   if (note.ended || SSL_get_state(ssl) == TLS_ST_EARLY_DATA) return;  // that is half of one
   // a PSK of the application's own may have been taken in place of what was offered
-  const bool same = SSL_version(ssl) < TLS1_3_VERSION || SSL_get_session(ssl) == note.offered.get();
-  if (!same) note.offered_lineage.reset();
-  const bool resumed = SSL_session_reused(ssl) == 1 && note.offered && same;
+  const bool same = SSL_version(ssl) < TLS1_3_VERSION || SSL_get_session(ssl) == note.offered();
+  if (!same && note.offer) note.offer->lineage.reset();
+  const bool resumed = SSL_session_reused(ssl) == 1 && note.offer && same;
   const auto verify = verify_settings(ssl);
   if (note.store_to_come && verify.peer) note.client->note_store(verify.store);
-  if (resumed && verify != note.offered_lineage->verify) {
+  if (resumed && verify != note.offer->lineage->verify) {
     SSL_set_verify_result(ssl, X509_V_ERR_APPLICATION_VERIFICATION);
     note.keeps = false;
   }
@@ -185,17 +251,22 @@ void handshake_starts(SSL* ssl) {
     if (note == nullptr) return;
   }
   const SSL_SESSION* session = SSL_get_session(ssl);
-  if (is_given(session) && (note == nullptr || session != note->offered.get())) {
+  if (is_given(session) && (note == nullptr || session != note->offered())) {
     SSL_set_session(ssl, nullptr);  // another connection's to offer
     session = nullptr;
   }
   if (note == nullptr) return;
-  if (session != note->offered.get()) {
-    note->forget_offer();  // the application has set a session of its own
+  if (session != note->offered()) {
+    note->offer.reset();  // the application has set a session of its own
     if (session != nullptr) take_context_of(ssl, session);
   }
-  note->started = true;
-  if (!note->client->closed()) note->begun = note->client->now();
+  begin(ssl, *note);
+}
+
+// The ClientHello has gone.
+void hello_sent(Note& note, const SSL* ssl) {
+  SSL_get_client_random(ssl, note.hello.data(), note.hello.size());
+  note.sent = true;
 }
 
 void on_info(const SSL* told, int where, int value) {
@@ -207,6 +278,9 @@ void on_info(const SSL* told, int where, int value) {
   if ((where & SSL_CB_HANDSHAKE_START) != 0) quietly([&] { handshake_starts(ssl); });
   if (Note* note = note_of(ssl)) {
     constexpr int fatal = 2;
+    if (note->started && !note->sent && SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO) {
+      hello_sent(*note, ssl);
+    }
     if ((where & SSL_CB_HANDSHAKE_DONE) != 0) quietly([&] { handshake_ended(*note, ssl); });
     if ((where & SSL_CB_ALERT) != 0 && (value >> 8) == fatal && note->started) {
       quietly([&] { note->end(End::failed); });
@@ -238,6 +312,7 @@ bool attach(const std::shared_ptr<Client>& client, SSL_CTX* ctx, const std::stri
 }
 
 bool prepare(const Client* client, SSL* ssl, const Server& server) {
+  const Unheard unheard;
   const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
   if (attachment == nullptr || attachment->client.get() != client) return false;
   Note* note = make_note(ssl);
@@ -256,8 +331,10 @@ bool note_alpn(SSL* ssl, std::string_view list) {
 std::optional<ConnectionReport> report(const SSL* ssl) {
   const Note* note = note_of(ssl);
   if (note == nullptr || !note->server) return std::nullopt;
-  return ConnectionReport{*note->server,   note->pool,  note->ticket_of.has_value(),
-                          note->ticket_of, note->ended, note->resumed,
+  std::optional<Server> ticket_of;
+  if (note->offer) ticket_of = note->offer->server;
+  return ConnectionReport{*note->server, note->pool,  note->offer.has_value(),
+                          ticket_of,     note->ended, note->resumed,
                           note->why};
 }
 

@@ -74,6 +74,10 @@ class Client {
   tl::expected<void, std::string> use_manifest(std::string_view text);
 
   Offer offer(const Name& partition, const Target& target);
+  // Whether what was given may still go, by what the connection is now.
+  bool may_still_go(const Session& session, const Target& target) const {
+    return !closed() && may_offer(session, target, options_.any_name, now()) == Verdict::yes;
+  }
   // A session that came by a connection of this partition to its server.
   void keep(const Name& partition, Session session);
   // What became of the offer. `ticket_of`: the session's server; nullptr = none was offered.

@@ -114,6 +114,8 @@ const char* to_text(Verdict verdict) {
       return "after a failed handshake";
     case Verdict::file_stands:
       return "cache file cannot be removed";
+    case Verdict::changed:
+      return "changed after it was prepared";
     case Verdict::strange:
       return "verified by other means than names";
   }

@@ -32,6 +32,7 @@ enum class Verdict {
   moved,                // of a server that is in this pool no more
   after_failure,        // the last handshake with this server failed
   file_stands,          // it is in a cache file too, which cannot be removed
+  changed,              // the connection is not what it was when it was prepared
   strange,              // see is_strange() in facts.hpp
 };
 

@@ -37,17 +37,11 @@ int session_index() {
 
 }  // namespace
 
-void Note::forget_offer() {
-  ticket_of.reset();
-  offered.reset();
-  offered_lineage.reset();
-}
-
 void Note::forget() {
-  forget_offer();
+  offer.reset();
   own_lineage.reset();
   server.reset();
-  started = ended = resumed = store_to_come = false;
+  sent = started = ended = resumed = store_to_come = false;
   keeps = true;
 }
 
@@ -55,7 +49,7 @@ void Note::end(End how) {
   if (ended || !server) return;
   ended = true;
   resumed = how == End::resumed;
-  client->conclude(*server, pool, ticket_of ? &*ticket_of : nullptr, how);
+  client->conclude(*server, pool, offer ? &offer->server : nullptr, how);
 }
 
 Attachment* attachment_of(const SSL_CTX* ctx) {

@@ -1,8 +1,10 @@
 // What hangs on OpenSSL's objects: what an SSL_CTX was given, and a note on each SSL of it.
 #pragma once
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,20 +34,20 @@ struct Note {
   std::optional<Server> server;  // once it is prepared
   Pool pool;
   Verdict why = Verdict::none;
-  // of what was offered; empty = nothing was
-  std::optional<Server> ticket_of;
-  SessionPtr offered;
-  std::shared_ptr<const Lineage> offered_lineage;
+  std::optional<Session> offer;                // that was given to the connection
   std::shared_ptr<const Lineage> own_lineage;  // of its full handshake, once a session comes
   std::optional<std::string> alpn;             // as it was told; see Target::alpn
   sys_seconds begun{};                         // when the handshake did
+  VerifySettings verify;                       // that it began with
+  std::array<unsigned char, 32> hello{};       // its client random, once the ClientHello has gone
+  bool sent = false;                           // that
   bool started = false, ended = false, resumed = false;
   bool store_to_come = false;   // as in Target
   bool keeps = true;            // what comes is of the handshake that was prepared
   bool took_over = false;       // as in Attachment
   InfoCallback info = nullptr;  // the connection's own
 
-  void forget_offer();
+  const SSL_SESSION* offered() const { return offer ? offer->session.get() : nullptr; }
   // What the last handshake was about.
   void forget();
   // Tells the client how the handshake ended, once.
@@ -66,10 +68,19 @@ Note* make_note(SSL* ssl);
 bool mark_given(SSL_SESSION* session);
 bool is_given(const SSL_SESSION* session);
 
+// What OpenSSL complains of while one lives is no error of the connection's, for which
+// SSL_get_error() would take it.
+struct Unheard {
+  Unheard() { ERR_set_mark(); }
+  ~Unheard() { ERR_pop_to_mark(); }
+  Unheard(const Unheard&) = delete;
+};
+
 // OpenSSL calls these; nothing may be thrown through it. What cannot be kept is not:
 // the next handshake is a full one.
 template <class Body>
 void quietly(Body body) noexcept {
+  const Unheard unheard;
   try {
     body();
   } catch (...) {

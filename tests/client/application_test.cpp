@@ -245,6 +245,87 @@ TEST_SUITE("client: applications") {
     CHECK_FALSE(go("a.test", lax).resumed);
   }
 
+  TEST_CASE("client promise: a handshake that the client is not told of keeps nothing") {
+    const auto evil = server({"DNS:evil.test"}, {.keys = 5});
+    for (const bool first_seen : {false, true}) {
+      CAPTURE(first_seen);
+      Setting setting;
+      const auto a = server(shared);
+      const auto ssl = setting.connection();
+      const auto hide = [&] { SSL_set_info_callback(ssl.get(), [](const SSL*, int, int) {}); };
+      SSL_set1_host(ssl.get(), "a.test");
+      REQUIRE(setting.prepare(ssl, "a.test"));
+      if (!first_seen) hide();
+      REQUIRE(connect(ssl.get(), a.get()));
+      const auto stored = setting.client.counters().stored;
+      CHECK(stored == (first_seen ? 2 : 0));
+      if (first_seen) hide();
+      SSL_shutdown(ssl.get());
+      SSL_clear(ssl.get());
+      SSL_set_session(ssl.get(), nullptr);
+      SSL_set1_host(ssl.get(), "evil.test");
+      SSL_set_tlsext_host_name(ssl.get(), "evil.test");
+
+      REQUIRE(connect(ssl.get(), evil.get()));
+
+      CHECK(setting.client.counters().stored == stored);
+      if (!first_seen) CHECK_FALSE(setting.visit("b.test", evil).completed);
+    }
+  }
+
+  TEST_CASE("client promise: what changes after a connection was prepared is looked at again") {
+    Setting setting;
+    const auto stricter = client_context();
+    SSL_CTX_set_cert_store(stricter.get(), X509_STORE_new());  // trusts nobody
+    REQUIRE(tkt_client_attach(setting.client.handle.get(), stricter.get(), "other") == TKT_OK);
+    SSL_CTX_dane_enable(setting.ctx.get());
+    const auto at = server(shared);
+    const struct {
+      const char* what;
+      std::function<void(SSL*)> change;
+    } cases[] = {
+        {"SSL_CTX", [&](SSL* ssl) { SSL_set_SSL_CTX(ssl, stricter.get()); }},
+        {"settings", [](SSL* ssl) { SSL_set_security_level(ssl, 4); }},
+        {"host to check", [](SSL* ssl) { SSL_set1_host(ssl, "y.test"); }},
+        {"server name", [](SSL* ssl) { SSL_set_tlsext_host_name(ssl, "y.test"); }},
+        {"client certificate",
+         [&](SSL* ssl) { SSL_use_certificate(ssl, SSL_CTX_get0_certificate(at.get())); }},
+        {"DANE", [](SSL* ssl) { SSL_dane_enable(ssl, "a.test"); }},
+    };
+    for (const auto& one : cases) {
+      CAPTURE(one.what);
+      setting.visit("a.test", at);
+      const auto ssl = setting.connection();
+      REQUIRE(setting.prepare(ssl, "a.test"));
+      REQUIRE(info_of(ssl.get()).offered == 1);
+      one.change(ssl.get());
+      connect(ssl.get(), at.get());
+      CHECK(SSL_session_reused(ssl.get()) == 0);
+      CHECK(info_of(ssl.get()).offered == 0);
+      CHECK(std::string(info_of(ssl.get()).why) == "changed after it was prepared");
+    }
+  }
+
+  TEST_CASE("client promise: nor does what it brings pass for the one that was prepared") {
+    Setting setting;
+    const auto evil = server(shared, {.foreign = true});
+    const auto trusting = client_context();
+    SSL_CTX_set_cert_store(trusting.get(), X509_STORE_new());
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(trusting.get()),
+                        SSL_CTX_get0_certificate(evil.get()));
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(trusting.get()), X509_V_FLAG_PARTIAL_CHAIN);
+    // the same settings, other CAs
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(setting.ctx.get()), X509_V_FLAG_PARTIAL_CHAIN);
+    REQUIRE(tkt_client_attach(setting.client.handle.get(), trusting.get(), "other") == TKT_OK);
+    const auto ssl = setting.connection();
+    REQUIRE(setting.prepare(ssl, "a.test"));
+    SSL_set_SSL_CTX(ssl.get(), trusting.get());
+    REQUIRE(connect(ssl.get(), evil.get()));
+
+    CHECK(setting.client.counters().stored == 0);
+    CHECK_FALSE(setting.visit("a.test", evil).completed);
+  }
+
   TEST_CASE("client promise: nor when DANE came after the connection was prepared") {
     Setting setting;
     SSL_CTX_dane_enable(setting.ctx.get());

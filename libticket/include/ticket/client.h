@@ -132,7 +132,10 @@ TKT_API tkt_status tkt_client_attach(tkt_client *client, SSL_CTX *ctx, const cha
  * Checks no certificate and sets no host to check: SSL_set1_host is the application's. A
  * session that was set before is replaced, and the ssl's session id context is that of the
  * session. Does not wait (but see dns_wait_ms). Also for an ssl that is used again, after
- * SSL_clear: which otherwise offers and keeps nothing.
+ * SSL_clear: which otherwise offers and keeps nothing. The ssl's info callback is taken, as
+ * that of its SSL_CTX: one that is set later must call the one it found, or nothing of what
+ * follows is kept. What is changed afterwards is looked at again when the handshake starts,
+ * and what was given is then taken back if it no longer fits.
  *
  * TKT_BAD_ARGUMENT for a host that is none, or an SSL_CTX without this client;
  * TKT_OUT_OF_MEMORY. A connection is fine also then. Any thread, one at a time for an ssl. */
