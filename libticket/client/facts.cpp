@@ -122,8 +122,11 @@ VerifySettings verify_settings(SSL* ssl) {
 }
 
 bool is_strange(SSL* ssl) {
-  return uses_dane(ssl) || X509_VERIFY_PARAM_get0_email(SSL_get0_param(ssl)) != nullptr ||
-         has_strange_store(ssl);
+  // a resumption staples nothing, so who demands a staple would end it
+  const bool staple = SSL_get_tlsext_status_type(ssl) == TLSEXT_STATUSTYPE_ocsp;
+  // DTLS counts its versions downwards
+  return staple || SSL_is_dtls(ssl) == 1 || uses_dane(ssl) ||
+         X509_VERIFY_PARAM_get0_email(SSL_get0_param(ssl)) != nullptr || has_strange_store(ssl);
 }
 
 Target target_of(SSL* ssl, const Server& server) {

@@ -11,7 +11,8 @@
 namespace ticket::client {
 
 // A server that is verified otherwise than by names and a chain to whom its SSL_CTX trusts,
-// such as by DANE: nothing is to be offered to it, and nothing of it kept.
+// such as by DANE or a stapled OCSP response, or DTLS: nothing is to be offered to it, and
+// nothing of it kept.
 bool is_strange(SSL* ssl);
 
 VerifySettings verify_settings(SSL* ssl);

@@ -117,7 +117,7 @@ const char* to_text(Verdict verdict) {
     case Verdict::changed:
       return "changed after it was prepared";
     case Verdict::strange:
-      return "verified by other means than names";
+      return "left alone: DANE, OCSP, DTLS, own store or mail address";
   }
   return "unknown";
 }

@@ -103,7 +103,7 @@ TEST_SUITE("client: applications") {
         "a.test", evil,
         {.checks_host = false, .set_up = [&](SSL* ssl) { trust_by_dane(ssl, evil, "a.test"); }});
     CHECK_FALSE(again.offered);
-    CHECK(again.why == "verified by other means than names");
+    CHECK(again.why == "left alone: DANE, OCSP, DTLS, own store or mail address");
     CHECK(again.completed);
   }
 
@@ -157,12 +157,12 @@ TEST_SUITE("client: applications") {
          "other verification settings"},
         {"function",
          [](X509_STORE* store) { X509_STORE_set_verify(store, [](X509_STORE_CTX*) { return 0; }); },
-         "verified by other means than names"},
+         "left alone: DANE, OCSP, DTLS, own store or mail address"},
         {"host",
          [](X509_STORE* store) {
            X509_VERIFY_PARAM_set1_host(X509_STORE_get0_param(store), "y.test", 0);
          },
-         "verified by other means than names"},
+         "left alone: DANE, OCSP, DTLS, own store or mail address"},
     };
     for (const auto& one : cases) {
       CAPTURE(one.what);
@@ -341,6 +341,43 @@ TEST_SUITE("client: applications") {
     CHECK_FALSE(by_name.completed);  // which it would, had it resumed
   }
 
+  TEST_CASE("client promise: who demands a stapled OCSP response is offered nothing") {
+    Setting setting;
+    const auto at = server(shared);
+    setting.visit("a.test", at);
+    const auto demanding = [](SSL* ssl) {
+      SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
+    };
+    const auto stored = setting.client.counters().stored;
+    const auto visited = setting.visit("b.test", at, demanding);
+    CHECK(visited.completed);
+    CHECK_FALSE(visited.offered);
+    CHECK(visited.why == "left alone: DANE, OCSP, DTLS, own store or mail address");
+    CHECK(setting.client.counters().stored == stored);
+  }
+
+  TEST_CASE("client promise: DTLS 1.2 does not pass for TLS 1.3") {
+    Client client({}, web.c_str());
+    const ContextPtr ctx(SSL_CTX_new(DTLS_client_method()));
+    const ContextPtr at(SSL_CTX_new(DTLS_server_method()));
+    SSL_CTX_set_options(ctx.get(), SSL_OP_NO_QUERY_MTU);
+    const auto tls = server(shared);
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx.get()), authority().certificate.get());
+    SSL_CTX_set_verify(ctx.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_use_certificate(at.get(), SSL_CTX_get0_certificate(tls.get()));
+    SSL_CTX_use_PrivateKey(at.get(), SSL_CTX_get0_privatekey(tls.get()));
+    REQUIRE(tkt_client_attach(client.handle.get(), ctx.get(), nullptr) == TKT_OK);
+    for (const auto* name : {"a.test", "b.test"}) {
+      const SslPtr ssl(SSL_new(ctx.get()));
+      SSL_set_mtu(ssl.get(), 15'000);
+      REQUIRE(tkt_client_prepare(client.handle.get(), ssl.get(), name, 443) == TKT_OK);
+      CHECK(connect(ssl.get(), at.get()));
+      CHECK(info_of(ssl.get()).offered == 0);
+      SSL_shutdown(ssl.get());
+    }
+    CHECK(client.counters().stored == 0);
+  }
+
   TEST_CASE("client promise: a session goes with the client certificate that it came with") {
     Setting setting;
     const auto at = server(shared, {.client_certificate = true});
@@ -464,11 +501,13 @@ TEST_SUITE("client: applications") {
     const struct {
       const char* what;
       std::function<void(SSL*)> strict;
+      const char* why = "other verification settings";
     } cases[] = {
         {"security level", [](SSL* ssl) { SSL_set_security_level(ssl, 4); }},
         {"host flags", [](SSL* ssl) { SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_WILDCARDS); }},
         {"certificate transparency",
-         [](SSL* ssl) { SSL_enable_ct(ssl, SSL_CT_VALIDATION_STRICT); }},
+         [](SSL* ssl) { SSL_enable_ct(ssl, SSL_CT_VALIDATION_STRICT); },  // asks for OCSP too
+         "left alone: DANE, OCSP, DTLS, own store or mail address"},
     };
     for (const auto& one : cases) {
       CAPTURE(one.what);
@@ -476,7 +515,7 @@ TEST_SUITE("client: applications") {
       setting.visit("a.test", wildcard);
       const auto visited = setting.visit("x.b.test", wildcard, one.strict);
       CHECK_FALSE(visited.offered);
-      CHECK(visited.why == "other verification settings");
+      CHECK(visited.why == one.why);
       CHECK_FALSE(visited.completed);
     }
     // also when all connections are so: a wildcard is then good for no name

@@ -29,7 +29,8 @@
  * What OpenSSL lets nobody compare, keep apart by partitions: SSL_CTXs that trust other
  * CAs or have other CRLs, clients of other users, whatever must not be linked to each
  * other. Also an SSL_CTX with SSL_CTX_set_cert_verify_callback: one that answers 1 counts
- * as verified. With DANE, or a verify store of the SSL's own, nothing is offered or kept.
+ * as verified. With DANE, DTLS, a demand for stapled OCSP, or a verify store of the SSL's
+ * own, nothing is offered or kept.
  *
  * Fork: open a client in each child; its threads, if any, stay with the parent. */
 #ifndef TICKET_CLIENT_H
