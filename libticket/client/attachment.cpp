@@ -40,7 +40,7 @@ bool give(SSL* ssl, Note& note, Session&& session) {
 
 // A connection that is used again ends what it was about, and is whose its SSL_CTX is now.
 void begin_anew(SSL* ssl, Note& note) {
-  if (note.started) note.end(End::failed);
+  if (note.started) note.end(End::abandoned);
   note.forget();
   if (const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl)); attachment != nullptr) {
     note.client = attachment->client;
@@ -240,7 +240,7 @@ void handshake_starts(SSL* ssl) {
     return;
   }
   if (note != nullptr && note->started) {  // used again, and not prepared
-    note->end(End::failed);
+    note->end(End::abandoned);
     note->forget();
     SSL_set_session(ssl, nullptr);
   }
@@ -269,6 +269,11 @@ void hello_sent(Note& note, const SSL* ssl) {
   note.sent = true;
 }
 
+// Whether a handshake ends because there is nothing more to read.
+bool hung_up(const SSL* ssl) {
+  return SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl)) == 0;
+}
+
 void on_info(const SSL* told, int where, int value) {
   SSL* ssl = const_cast<SSL*>(told);         // OpenSSL's own is not const either
   thread_local const SSL* inside = nullptr;  // called by who is called below
@@ -282,7 +287,12 @@ void on_info(const SSL* told, int where, int value) {
       hello_sent(*note, ssl);
     }
     if ((where & SSL_CB_HANDSHAKE_DONE) != 0) quietly([&] { handshake_ended(*note, ssl); });
-    if ((where & SSL_CB_ALERT) != 0 && (value >> 8) == fatal && note->started) {
+    const bool alert = (where & SSL_CB_ALERT) != 0 && (value >> 8) == fatal;
+    if (alert && note->started) {
+      // before the ClientHello it is our own: that could not be made
+      quietly([&] { note->end(note->sent ? End::failed : End::abandoned); });
+    }
+    if ((where & SSL_CB_EXIT) != 0 && value <= 0 && note->sent && hung_up(ssl)) {
       quietly([&] { note->end(End::failed); });
     }
     if (note->info != nullptr) return note->info(ssl, where, value);

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::size_t most_counted_pools = 4096;
 
+// A longer one is offered to nobody: with 64 KB no ClientHello can be made, and servers and
+// what stands before them end handshakes for less. What a bad one sent would cost the others.
+constexpr std::size_t longest_ticket = 8192;
+
 std::unique_ptr<PoolDns> resolver(const ClientOptions& options) {
   if (!options.dns) return nullptr;
   return std::make_unique<PoolDns>(options.dns_server, options.clock);
@@ -111,6 +115,7 @@ void Client::keep(const Name& partition, Session session) {
   if (closed_) return;
   const auto now = options_.clock();
   if (!session.session || !session.lineage) return;
+  if (ticket_size(session.session.get()) > longest_ticket) return;
   const auto place = place_of(session.server, now, std::chrono::milliseconds(0));
   session.vouched = place.word;
   if (put(partition, place.pool, std::move(session))) add(Count::stored);
@@ -137,6 +142,9 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
       log(LogLevel::warning, server.text() + " ended a handshake that offered a ticket of " +
                                  pool.text() + ": it is on its own for a time");
     }
+  } else if (end == End::abandoned) {
+    add(Count::failed);
+    doubts_.abandoned(server);
   } else if (end == End::resumed) {
     add(Count::resumed);
     if (other) add(Count::resumed_other);

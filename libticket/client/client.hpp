@@ -61,8 +61,8 @@ struct Offer {
   Verdict why = Verdict::none;
 };
 
-// How a handshake that was prepared ended.
-enum class End { full, resumed, failed };
+// How a handshake that was prepared ended: `abandoned`, when the server had no part in that.
+enum class End { full, resumed, failed, abandoned };
 
 class Client {
  public:

@@ -63,6 +63,13 @@ bool Doubts::failed(const Server& server, const Pool& pool, bool other, sys_seco
   return other && miss(joined(server.key(), pool.key()), 1, now);
 }
 
+void Doubts::abandoned(const Server& server) {
+  const std::lock_guard guard(mutex_);
+  make_room(failures_);
+  failures_.insert(server.key());
+  count();
+}
+
 bool Doubts::take_failure(const Server& server, sys_seconds now) {
   if (troubles_.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard guard(mutex_);

@@ -25,10 +25,12 @@ class Doubts {
   // `other`: by a ticket of another server.
   void resumed(const Server& server, const Pool& pool, bool other);
 
-  // A handshake that offered a session failed: the next one offers none. With a ticket of
+  // The server ended a handshake that offered a session: the next one offers none. With a ticket of
   // another server that begins a doubt at once: then true. Two failures with no resumption
   // between them, and the server is offered nothing for as long as a doubt lasts.
   bool failed(const Server& server, const Pool& pool, bool other, sys_seconds now);
+  // One that the application gave up: the next one offers none.
+  void abandoned(const Server& server);
   // Whether to offer nothing: once after a failure, and as long as that doubt lasts.
   bool take_failure(const Server& server, sys_seconds now);
 

@@ -8,10 +8,10 @@ void context_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
   delete static_cast<Attachment*>(value);
 }
 
-// A handshake that began and never ended has failed.
+// A handshake that began and never ended: a timeout of the application's, or its second thought.
 void connection_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
   const std::unique_ptr<Note> note(static_cast<Note*>(value));
-  if (note && note->started) quietly([&] { note->end(End::failed); });
+  if (note && note->started) quietly([&] { note->end(End::abandoned); });
 }
 
 // A copy of a connection is prepared on its own account; one of a session is not given.

@@ -97,6 +97,13 @@ Session make_session(SessionPtr session, std::shared_ptr<const Lineage> lineage,
   return made;
 }
 
+std::size_t ticket_size(const SSL_SESSION* session) {
+  const unsigned char* ticket = nullptr;
+  std::size_t size = 0;
+  SSL_SESSION_get0_ticket(session, &ticket, &size);
+  return size;
+}
+
 SessionPtr copy(const SSL_SESSION* session) { return SessionPtr(SSL_SESSION_dup(session)); }
 
 }  // namespace ticket::client

@@ -114,6 +114,9 @@ Session make_session(SessionPtr session, std::shared_ptr<const Lineage> lineage,
 // by OpenSSL's timeout. `received` itself when never.
 sys_seconds end_of(const SSL_SESSION* session, sys_seconds received);
 
+// 0 = has none.
+std::size_t ticket_size(const SSL_SESSION* session);
+
 // Another reference to a session for a connection of its own: OpenSSL marks what a
 // connection used when that breaks. nullptr when memory is short.
 SessionPtr copy(const SSL_SESSION* session);

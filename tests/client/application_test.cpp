@@ -545,6 +545,61 @@ TEST_SUITE("client: applications") {
     CHECK(at_b().completed);  // twenty minutes now
   }
 
+  TEST_CASE("a ticket too long for others' handshakes is not kept") {
+    Setting setting;
+    const auto a = server(shared), b = server(shared, {.keys = 2});
+    static std::size_t size = 0;
+    SSL_CTX_set_session_ticket_cb(
+        a.get(),
+        [](SSL* ssl, void*) {
+          const std::string data(size, 'x');
+          return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data.data(), data.size());
+        },
+        nullptr, nullptr);
+    for (const std::size_t appended : {65'000, 16'000, 8'000}) {
+      CAPTURE(appended);
+      size = appended;
+      CHECK(setting.visit("a.test", a).completed);
+      CHECK(setting.client.counters().stored == 0);
+      const auto innocent = setting.visit("c.test", b, {.read_tickets = false});
+      CHECK(innocent.completed);
+      CHECK(innocent.pool == "manifest:web");
+    }
+    size = 4'000;
+    setting.visit("a.test", a);
+    CHECK(setting.client.counters().stored == 2);
+  }
+
+  TEST_CASE("a handshake that the application gives up speaks against no server") {
+    Setting setting;
+    const auto a = server(shared);
+    const auto doubted = [&] { return setting.client.counters().doubted; };
+    for (int i = 0; i < 3; ++i) {
+      setting.visit("a.test", a);
+      CHECK(setting.visit("b.test", a, {.server_dies = 1}).offered);  // nothing was heard
+      CHECK(doubted() == 0);
+      const auto next = setting.visit("b.test", a);
+      CHECK(next.why == "after a failed handshake");
+      CHECK(next.completed);
+    }
+    CHECK(setting.visit("b.test", a).resumed);
+
+    setting.visit("a.test", a);
+    const auto ssl = setting.connection();
+    REQUIRE(setting.prepare(ssl, "c.test"));
+    REQUIRE(info_of(ssl.get()).offered == 1);
+    SSL_set_connect_state(ssl.get());
+    BIO* from = BIO_new(BIO_s_mem());
+    BIO_set_mem_eof_return(from, -1);
+    SSL_set_bio(ssl.get(), from, BIO_new(BIO_s_mem()));
+    SSL_do_handshake(ssl.get());
+    CHECK(doubted() == 0);
+    BIO_set_mem_eof_return(from, 0);
+    SSL_do_handshake(ssl.get());  // it hung up
+    ERR_clear_error();
+    CHECK(doubted() == 1);
+  }
+
   TEST_CASE("a server that ends handshakes at any ticket is soon offered none") {
     Setting setting;
     const auto a = server(shared), b = server(shared, {.client_certificate = true});
