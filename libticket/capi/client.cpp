@@ -194,6 +194,10 @@ tkt_status tkt_client_open(tkt_client** out, const tkt_client_options* given) {
 
 void tkt_client_close(tkt_client* client) {
   if (client == nullptr) return;
+  if (client->client->inherited()) {
+    client->client->disown();
+    return;  // not deleted: that would wait for threads and locks of the parent's
+  }
   guarded(to_log(client), [&] {
     client->client->close();
     return TKT_OK;

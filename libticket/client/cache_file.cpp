@@ -330,6 +330,12 @@ void CacheFile::close_file() {
   if (file_ >= 0) ::close(std::exchange(file_, -1));
 }
 
+// Of mutexes nothing is known: a thread that the child has not may hold them.
+void CacheFile::disown() {
+  close_file();
+  if (lock_ >= 0) ::close(std::exchange(lock_, -1));
+}
+
 void CacheFile::release() {
   const std::lock_guard guard(mutex_);
   stands_ = false;  // it is the next one's now

@@ -48,6 +48,8 @@ class CacheFile {
   // A TLS 1.3 session is about to be taken out of the cache. False when the file can neither
   // be removed nor emptied: then it must not be offered, or the next process would again.
   bool spoil();
+  // Closes what a forked child has of it; the parent's lock and file stay.
+  void disown();
   // Gives the file up to the next process. Once no session is left to be offered.
   void release();
 

@@ -1,5 +1,7 @@
 #include "client/client.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <system_error>
@@ -90,7 +92,7 @@ SessionCache::Found Client::look(const Name& partition, const Place& place, cons
 }
 
 Offer Client::offer(const Name& partition, const Target& target) {
-  if (closed_) return {pool_alone(target.server), std::nullopt, Verdict::none};
+  if (closed()) return {pool_alone(target.server), std::nullopt, Verdict::none};
   const auto now = options_.clock();
   auto place = place_of(target.server, now, options_.dns_wait);
   add(Count::prepared);
@@ -112,7 +114,7 @@ Offer Client::offer(const Name& partition, const Target& target) {
 }
 
 void Client::keep(const Name& partition, Session session) {
-  if (closed_) return;
+  if (closed()) return;
   const auto now = options_.clock();
   if (!session.session || !session.lineage) return;
   if (ticket_size(session.session.get()) > longest_ticket) return;
@@ -130,7 +132,7 @@ bool Client::put(const Name& partition, const Pool& pool, Session session) {
 }
 
 void Client::conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end) {
-  if (ticket_of == nullptr || closed_) return;
+  if (ticket_of == nullptr || closed()) return;
   const bool other = *ticket_of != server;
   add(Count::offered);
   if (other) add(Count::offered_other);
@@ -160,7 +162,7 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
 }
 
 void Client::note_store(const StoreSettings& store) {
-  if (closed_ || stores_differ_) return;
+  if (closed() || stores_differ_) return;
   const std::lock_guard guard(store_mutex_);
   if (!store_) store_ = store;
   if (*store_ == store || stores_differ_.exchange(true)) return;
@@ -169,10 +171,19 @@ void Client::note_store(const StoreSettings& store) {
       "a client: nothing is offered from here on; give each kind a client of its own");
 }
 
-void Client::save() { file_.save(options_.clock(), cache_); }
+void Client::save() {
+  if (inherited()) return;  // the file is the parent's
+  file_.save(options_.clock(), cache_);
+}
+
+unsigned Client::process() {
+  static std::atomic<unsigned> forks{0};
+  [[maybe_unused]] static const int watched = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+  return forks.load(std::memory_order_relaxed);
+}
 
 void Client::close() {
-  if (closed_) return;
+  if (closed()) return;
   try {
     save();
   } catch (const std::system_error& failure) {

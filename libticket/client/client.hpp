@@ -101,7 +101,12 @@ class Client {
   // By pools that a manifest or DNS named, as they are called in pool_map.hpp.
   std::map<std::string, PoolCounts> pool_counts() const;
 
-  bool closed() const { return closed_; }
+  // So is one that a fork copied: what it holds is the parent's to offer, its locks may be
+  // held and its threads are not there.
+  bool closed() const { return closed_ || inherited(); }
+  bool inherited() const { return process_ != process(); }
+  // Instead of close(), in a child: gives up the copies of descriptors, and nothing else.
+  void disown() { file_.disown(); }
   sys_seconds now() const { return options_.clock(); }
   void log(LogLevel level, const std::string& text) const {
     if (options_.log) options_.log(level, text);
@@ -128,7 +133,11 @@ class Client {
   bool put(const Name& partition, const Pool& pool, Session session);
   void load();
 
+  // Which of a line of forks this is.
+  static unsigned process();
+
   const ClientOptions options_;
+  const unsigned process_ = process();
   Pools pools_;
   SessionCache cache_;
   Doubts doubts_;

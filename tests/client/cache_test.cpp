@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -378,6 +379,41 @@ TEST_SUITE("client: cache file") {
     CHECK(running.said().find("no TLS 1.3 session is offered") != std::string::npos);
     std::filesystem::remove(path);  // now nothing stands in the way
     CHECK(running.visit("b.test", at).offered);
+  }
+
+  TEST_CASE("client promise: a forked child offers nothing of its parent's, nor writes its file") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    Kept parent(path);
+    parent.visit("a.test", at);
+    REQUIRE(tkt_client_save(parent.client.handle.get()) == TKT_OK);
+    const auto written = support::read_text(path);
+    const auto in_child = [&](const std::function<bool()>& body) {
+      const auto child = fork();
+      if (child == 0) {
+        const bool good = body();
+        tkt_client_close(parent.client.handle.release());
+        _exit(good ? 0 : 1);
+      }
+      int status = -1;
+      waitpid(child, &status, 0);
+      return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    };
+
+    CHECK(in_child([&] {
+      const auto visited = parent.visit("b.test", at);
+      return visited.completed && !visited.offered;
+    }));
+    CHECK(support::read_text(path) == written);
+    const auto visited = parent.visit("b.test", at);
+    CHECK(visited.resumed);
+    CHECK_FALSE(std::filesystem::exists(path));
+    CHECK(in_child([&] { return tkt_client_save(parent.client.handle.get()) == TKT_OK; }));
+    CHECK_FALSE(std::filesystem::exists(path));
+
+    Kept second(path);
+    CHECK(second.client.counters().sessions == 0);  // it is the parent's still
   }
 
   TEST_CASE("what was never written needs no removing") {

@@ -32,7 +32,8 @@
  * as verified. With DANE, DTLS, a demand for stapled OCSP, or a verify store of the SSL's
  * own, nothing is offered or kept.
  *
- * Fork: open a client in each child; its threads, if any, stay with the parent. */
+ * Fork: open a client in each child. One that was opened before offers and keeps nothing
+ * in a child, nor touches its cache file; tkt_client_close frees no memory of it there. */
 #ifndef TICKET_CLIENT_H
 #define TICKET_CLIENT_H
 
