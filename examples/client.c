@@ -36,7 +36,6 @@ static SSL_SESSION *visit(SSL_CTX *ctx, const char *server, const char *name, SS
     BIO_set_conn_hostname(connection, server);
     if (!SSL_set_tlsext_host_name(ssl, name) || !SSL_set1_host(ssl, name)) fail(name);
     if (offered != NULL) SSL_set_session(ssl, offered);
-    SSL_SESSION_free(offered);
     if (BIO_do_connect(connection) != 1 || BIO_do_handshake(connection) != 1) fail(server);
 
     printf("%s %s %s\n", server, SSL_session_reused(ssl) ? "resumed" : "full", SSL_get_version(ssl));
@@ -45,6 +44,11 @@ static SSL_SESSION *visit(SSL_CTX *ctx, const char *server, const char *name, SS
         /* TLS 1.3 tickets come with what is read */
     }
     SSL_SESSION *session = SSL_get1_session(ssl); /* the newest */
+    if (session == offered && SSL_version(ssl) == TLS1_3_VERSION) {
+        SSL_SESSION_free(session); /* none came: that one has gone its one time */
+        session = NULL;
+    }
+    SSL_SESSION_free(offered);
     SSL_shutdown(ssl); /* or OpenSSL takes the session for broken */
     BIO_free_all(connection);
     return session;

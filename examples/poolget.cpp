@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <cxxopts.hpp>
 #include <fstream>
@@ -264,25 +265,39 @@ std::unique_ptr<SSL_CTX, Free> make_context(const cxxopts::ParseResult& given) {
   return ctx;
 }
 
-// Sessions of servers that one CA vouches for are not for a run that trusts another: a server
-// that resumes shows no certificate. Named by what is in the file.
-std::string partition_of(const std::string& ca) {
-  if (ca.empty()) return "";
-  std::ifstream file(ca, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+std::string content_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string sha256(const std::string& text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   std::size_t size = 0;
-  if (!file ||
-      EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(), digest, &size) != 1) {
-    fail(ca);
+  if (EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(), digest, &size) != 1) {
+    fail("SHA-256");
   }
-  std::string name = "ca:";
+  std::string hex;
   for (std::size_t i = 0; i < size; ++i) {
-    char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned>(digest[i]));
-    name += hex;
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned>(digest[i]));
+    hex += digits;
   }
-  return name;
+  return hex;
+}
+
+std::string environment_or(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : otherwise;
+}
+
+// Sessions of servers that one CA vouches for are not for a run that trusts another: a server
+// that resumes shows no certificate. Named by what is in the file; without --ca by OpenSSL's
+// own file and folder, which SSL_CERT_FILE and SSL_CERT_DIR replace.
+std::string partition_of(const std::string& ca) {
+  if (!ca.empty()) return "ca:" + sha256(content_of(ca));
+  const auto file = environment_or(X509_get_default_cert_file_env(), X509_get_default_cert_file());
+  const auto folder = environment_or(X509_get_default_cert_dir_env(), X509_get_default_cert_dir());
+  return "system:" + sha256(folder + '\0' + content_of(file));
 }
 
 int run(const cxxopts::ParseResult& given) {

@@ -1,10 +1,10 @@
 // poolget with libcurl: the one line that is libticket's is marked.
 #include <curl/curl.h>
+#include <openssl/evp.h>
 
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <string>
 #include <ticket/client.hpp>
@@ -15,7 +15,7 @@ constexpr char usage[] =
     "usage: poolget-curl [--manifest FILE] [--cache FILE] [--ca FILE] [--resolve NAME:PORT:ADDRESS]"
     "... URL...\n"
     "GETs URLs with libcurl; a session of one server resumes on every other of its pool.\n"
-    "With --ca the cache is FILE.ca-NUMBER, another one for each content of the CA file.\n"
+    "With --ca the cache is FILE.ca-HASH, another one for each content of the CA file.\n"
     "example: poolget-curl --manifest pools.json https://a.example https://b.example\n";
 
 std::size_t drop(char*, std::size_t size, std::size_t count, void*) { return size * count; }
@@ -46,7 +46,18 @@ std::string cache_of(const std::string& cache, const char* ca) {
   if (cache.empty() || ca == nullptr) return cache;
   std::ifstream file(ca, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return cache + ".ca-" + std::to_string(std::hash<std::string>{}(text));
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  std::size_t size = 0;
+  if (EVP_Q_digest(nullptr, "SHA256", nullptr, text.data(), text.size(), digest, &size) != 1) {
+    return "";  // then nothing is kept
+  }
+  std::string name = cache + ".ca-";
+  for (std::size_t i = 0; i < size; ++i) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned>(digest[i]));
+    name += digits;
+  }
+  return name;
 }
 
 // Milliseconds from the end of TCP's handshake to that of TLS.

@@ -155,6 +155,20 @@ TEST_SUITE("client: programs") {
     }
   }
 
+  TEST_CASE("nor under another SSL_CERT_FILE") {
+    const Fleet fleet, other;
+    const auto get = [&](const Fleet& trusted) {
+      return support::run({"env", "SSL_CERT_FILE=" + trusted.ca(), "SSL_CERT_DIR=/nonexistent",
+                           program("poolget"), "--cache", fleet.at("cache"), "--resolve",
+                           fleet.server("a") + ":127.0.0.1", fleet.url("a")},
+                          {}, 30s);
+    };
+    CHECK(kinds(get(fleet).output) == Words{"full"});
+    CHECK(kinds(get(fleet).output) == Words{"own"});
+    CHECK(get(other).code == 1);
+    CHECK(kinds(get(fleet).output) == Words{"own"});
+  }
+
   TEST_CASE("poolget finds the pool by DNS") {
     const Fleet fleet;
     const dns::Nsd nsd("_tls-pool.a TXT \"v=1 pool=web\"\n_tls-pool.b TXT \"v=1 pool=web\"\n");
