@@ -17,8 +17,6 @@ using token::TokenType;
 namespace {
 
 constexpr seconds asked_again{5};  // for a sentinel
-// A sentinel that may be made still may be so until then; nobody makes one later.
-constexpr seconds time_to_make{10};
 
 std::int64_t unix_seconds(sys_seconds time) { return time.time_since_epoch().count(); }
 
@@ -72,19 +70,23 @@ void Authority::load_issuer(const PoolState& state, Pool& pool, Moment now) cons
   issuing.issuer = std::move(issuer);
 }
 
-// Until it stands; then once more, so that a front that has just begun watches over it.
+// Until it stands; then once, so that a front that has just begun watches over it. Of what
+// stood before, or may have issued, tokens may be spent: made anew, the sentinel would vouch
+// for a record that has forgotten them. What the clock says does not matter.
 void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now) {
   auto& asked = pool.issuing.asked;
   for (const auto& epoch : state.tokens.epochs) {
     if (!pool.setup.config.tokens->redis || epoch.ended()) continue;
+    const bool make =
+        !epoch.begun && !epoch.sentinel && !pool.issuing.sentinels.contains(epoch.number);
+    // an older copy of the state may not know that it has begun, a lost one is replaced
+    if (make && (pool.overtaken || !pool.issuing.lost.empty())) continue;
     const auto last = asked.find(epoch.number);
     const bool told = last != asked.end();
-    if (told && (epoch.sentinel || now.steady < last->second + asked_again)) continue;
+    if (told && (!make || now.steady < last->second + asked_again)) continue;
     asked[epoch.number] = now.steady;
-    const auto latest =
-        epoch.begun ? epoch.issues_from : std::max(epoch.issues_from, now.steady + time_to_make);
-    publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value),
-                              unix_seconds(latest), unix_seconds(epoch.redeems_until),
+    publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value), make,
+                              unix_seconds(epoch.redeems_until),
                               pool.setup.config.tokens->capacity});
   }
 }

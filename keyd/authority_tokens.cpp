@@ -95,7 +95,12 @@ void Authority::sentinel_made(const SentinelMade& answer, Moment now) {
                   answer.error);
   }
   issuing.sentinel_problem = answer.error;
-  if (!answer.error.empty() || epoch->sentinel) return;
+  if (!answer.error.empty()) {
+    // who asked in vain that it be watched asks again
+    if (epoch->sentinel || epoch->begun) issuing.asked.erase(epoch->number);
+    return;
+  }
+  if (epoch->sentinel) return;
   issuing.sentinels.insert(epoch->number);
   pool->second.next = now.steady;
 }

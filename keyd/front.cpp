@@ -280,8 +280,7 @@ int run_front(int socket) {
   };
   KeeperLink keeper(context, socket, std::move(events));
   front.serve(keeper);
-  const ticket::SystemClock clock;
-  RedisRecords records(context, clock, keeper);
+  RedisRecords records(context, keeper);
   front.mind(records);
   asio::co_spawn(context, reload_on_hangup(context, front), asio::detached);
   context.run();

@@ -102,15 +102,15 @@ struct Issued {
   std::string error;  // empty if 200
 };
 
-// A token epoch is to be recorded in Redis: make its sentinel, once. Asked again until
-// it is answered.
+// A token epoch is recorded in Redis: make its sentinel if it never had one, and watch it
+// from then on. Asked again until it stands.
 struct MakeSentinel {
   std::string pool;
-  std::string epoch;             // id, hex
-  std::string value;             // hex
-  std::int64_t issues_from = 0;  // Unix seconds; later than this it is watched, not made
-  std::int64_t redeems_until = 0;
-  std::uint32_t capacity = 0;  // tokens
+  std::string epoch;               // id, hex
+  std::string value;               // hex
+  bool make = false;               // false: it was made, or may have issued; only watch
+  std::int64_t redeems_until = 0;  // Unix seconds
+  std::uint32_t capacity = 0;      // tokens
 };
 
 struct Stop {};

@@ -9,8 +9,8 @@
 
 namespace keyd {
 
-// Speaks through the front's upstream: each make() ends in a sentinel_made(), a loss in
-// a record_lost(). One thread, that of the front's event loop.
+// Speaks through the front's upstream: a sentinel that is to be made ends in a
+// sentinel_made(), a loss in a record_lost(). One thread, that of the front's event loop.
 class Records {
  public:
   virtual ~Records() = default;

@@ -32,9 +32,8 @@ std::optional<RedisEpoch> epoch_of(const MakeSentinel& sentinel) {
 
 }  // namespace
 
-RedisRecords::RedisRecords(boost::asio::io_context& context, const ticket::Clock& clock,
-                           Upstream& upstream)
-    : context_(context), clock_(clock), upstream_(upstream) {}
+RedisRecords::RedisRecords(boost::asio::io_context& context, Upstream& upstream)
+    : context_(context), upstream_(upstream) {}
 
 RedisRecords::~RedisRecords() = default;
 
@@ -72,10 +71,9 @@ void RedisRecords::make(const MakeSentinel& sentinel) {
   const auto store = stores_.find(sentinel.pool);
   const auto epoch = epoch_of(sentinel);
   if (store == stores_.end() || !epoch) return answer("the front knows no Redis of this pool");
-  // Something may have been spent of it by now: one made anew would forget that.
-  if (clock_.now().steady > sys_seconds(seconds(sentinel.issues_from))) {
-    return store->second.watch->watch(*epoch);
-  }
+  // Something may have been spent of it: one made anew would forget that. Only the keeper
+  // knows, and no clock does.
+  if (!sentinel.make) return store->second.watch->watch(*epoch);
   store->second.watch->make(*epoch, sys_seconds(seconds(sentinel.redeems_until)), answer);
 }
 

@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 
-#include "base/clock.hpp"
 #include "records.hpp"
 #include "redis_link.hpp"
 #include "upstream.hpp"
@@ -16,13 +15,13 @@ namespace keyd {
 
 class RedisRecords final : public Records {
  public:
-  // All three must outlive it.
-  RedisRecords(boost::asio::io_context& context, const ticket::Clock& clock, Upstream& upstream);
+  // Both must outlive it.
+  RedisRecords(boost::asio::io_context& context, Upstream& upstream);
   ~RedisRecords() override;
 
   // A pool whose store stays keeps its connection.
   void configure(const std::vector<IssuerSetup>& issuers) override;
-  // One that was to stand by now is made no more: it is watched, and lost if it is gone.
+  // One that is only to be watched is so at once, connected or not; it is lost if it is gone.
   void make(const MakeSentinel& sentinel) override;
 
  private:
@@ -34,7 +33,6 @@ class RedisRecords final : public Records {
   std::unique_ptr<RedisWatch> open(const std::string& pool, const Store& store);
 
   boost::asio::io_context& context_;
-  const ticket::Clock& clock_;
   Upstream& upstream_;
   std::map<std::string, Store> stores_;  // by pool
 };

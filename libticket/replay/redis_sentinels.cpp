@@ -7,16 +7,25 @@ namespace ticket::replay {
 
 using Kind = RedisReply::Kind;
 
+namespace {
+
+// That stood once, and are not made again. A keeper has eight epochs at a time.
+constexpr std::size_t most_remembered = 64;
+
+}  // namespace
+
 void RedisSentinels::make(const RedisEpoch& epoch, sys_seconds redeems_until, Made made) {
   if (!ready()) return made(why());
   const auto key = sentinel_key(epoch);
   const auto value = sentinel_value(epoch, *server());
   const milliseconds expires = sentinel_expires(redeems_until).time_since_epoch();
-  ask({"SET", key, value, "NX", "PXAT", std::to_string(expires.count())},
-      [this](const RedisReply& reply) {
-        if (is_error(reply)) making_.front().error = last_error();
-        return reply.kind == Kind::error || reply.kind == Kind::status || reply.kind == Kind::nil;
-      });
+  if (std::ranges::find(stood_, epoch.id) == stood_.end()) {
+    ask({"SET", key, value, "NX", "PXAT", std::to_string(expires.count())},
+        [this](const RedisReply& reply) {
+          if (is_error(reply)) making_.front().error = last_error();
+          return reply.kind == Kind::error || reply.kind == Kind::status || reply.kind == Kind::nil;
+        });
+  }
   // What stands now decides: an earlier attempt may have made it.
   ask({"GET", key}, [this](const RedisReply& reply) {
     if (!is_error(reply) && reply.kind != Kind::text && reply.kind != Kind::nil) return false;
@@ -44,6 +53,9 @@ void RedisSentinels::compare(const RedisReply& reply) {
 void RedisSentinels::watch(const RedisEpoch& epoch) {
   forget(epoch.id);
   watched_.push_back(epoch);
+  std::erase(stood_, epoch.id);
+  stood_.push_back(epoch.id);
+  if (stood_.size() > most_remembered) stood_.pop_front();
 }
 
 void RedisSentinels::forget(const EpochId& epoch) {

@@ -20,11 +20,12 @@ class RedisSentinels final : public RedisSession {
   RedisSentinels(const RedisOptions& options, Lost lost)
       : RedisSession(options), lost_(std::move(lost)) {}
 
-  // Makes the sentinel of an epoch that has issued nothing yet, never again later, and
-  // watches it. After an error the same call may be made again; there may be one where
-  // the sentinel came about and only the answer was lost.
+  // Makes the sentinel of an epoch that never had one, and watches it. After an error the
+  // same call may be made again; there may be one where the sentinel came about and only
+  // the answer was lost. One that stood is not made again, however often it is asked for.
   void make(const RedisEpoch& epoch, sys_seconds redeems_until, Made made);
-  // Watches one that was made earlier, maybe by a process before this one.
+  // Watches one that was made earlier, maybe by a process before this one; needs no
+  // connection.
   void watch(const RedisEpoch& epoch);
   void forget(const EpochId& epoch);
 
@@ -45,6 +46,7 @@ class RedisSentinels final : public RedisSession {
 
   Lost lost_;
   std::vector<RedisEpoch> watched_;
+  std::deque<EpochId> stood_;  // oldest first; also those that are lost
   std::deque<Making> making_;  // in the order in which they were sent
 };
 

@@ -74,6 +74,7 @@ struct IssuingHouse : House {
       }
       authority->add_keys(std::move(keys), now);
       for (; store_lives && answered < said.sentinels.size(); ++answered) {
+        if (!said.sentinels[answered].make) continue;  // only watched
         authority->sentinel_made({"web", said.sentinels[answered].epoch, {}}, now);
       }
       if (member_lives) authority->seen({{"web", "web1", last().generation, "192.0.2.1"}}, now);

@@ -343,7 +343,7 @@ TEST_SUITE("issuer") {
     CHECK(asked.back().pool == "web");
     CHECK(asked.back().epoch == hex(epoch.id));
     CHECK(asked.back().value == hex(epoch.sentinel_value));
-    CHECK(asked.back().issues_from > house.now.time_since_epoch().count());
+    CHECK(asked.back().make);
     CHECK(asked.back().redeems_until == epoch.redeems_until.time_since_epoch().count());
     house.authority->sentinel_made({"web", asked.back().epoch, "connection refused"}, house.now);
     CHECK(house.alarm("issuing").find("connection refused") != std::string::npos);
@@ -362,7 +362,75 @@ TEST_SUITE("issuer") {
     house.begin_again();
     house.tend();
     REQUIRE(asked.size() == count + 1);
-    CHECK(asked.back().issues_from <= house.now.time_since_epoch().count());
+    CHECK_FALSE(asked.back().make);
+    house.run(1h);
+    CHECK(asked.size() == count + 1);
+    // unless it could not: it is asked again
+    house.authority->sentinel_made({"web", asked.back().epoch, "no such pool"}, house.now);
+    house.tend();
+    CHECK(asked.size() == count + 2);
+    CHECK_FALSE(asked.back().make);
+  }
+
+  TEST_CASE("promise 13: a sentinel that stood is never made again, whatever the clock says") {
+    struct {
+      seconds at, clock;  // keyd dies then; how far its clock is off when it starts again
+      const char* what;
+    } const restarts[] = {
+        {1h, 0s, "an epoch issues"},
+        {1h, -2min, "the clock is behind"},
+        {1h, -2h, "it says that the epoch has yet to begin"},
+        {1h, 400 * 24h, "it says that all is over"},
+        {23h + 30min, 0s, "another one is announced"},
+        {23h + 30min, -2h, "and made in the future"},
+        {30h, -12h, "one redeems that seems to issue"},
+    };
+    for (const auto& restart : restarts) {
+      CAPTURE(restart.what);
+      IssuingHouse house(tokens_config(true));
+      house.run(restart.at);
+      std::set<std::string> stood;
+      for (const auto& epoch : house.state().epochs) stood.insert(hex(epoch.id));
+      REQUIRE_FALSE(stood.empty());
+      const auto before = house.said.sentinels.size();
+
+      house.now += restart.clock;
+      house.begin_again();
+      house.store_lives = false;
+      house.run(30s);
+
+      std::set<std::string> watched;
+      for (auto i = before; i < house.said.sentinels.size(); ++i) {
+        const auto& asked = house.said.sentinels[i];
+        if (!stood.contains(asked.epoch)) continue;
+        CHECK_FALSE(asked.make);
+        watched.insert(asked.epoch);
+      }
+      if (restart.clock <= 0s) CHECK(watched == stood);
+    }
+  }
+
+  TEST_CASE("promise 13: a sentinel is made of no epoch that an older state takes for new") {
+    IssuingHouse house(tokens_config(true));
+    house.run(23h);
+    house.store_lives = false;
+    house.run(30min);  // epoch 2 has no sentinel yet
+    const auto old = *house.store.blob;
+    house.store_lives = true;
+    house.run(1h);
+    REQUIRE(house.issuing() == 2);
+    const auto second = hex(house.state().epochs.at(1).id);
+    house.store.blob = old;
+    auto state = house.store.state();
+    keyd::go_on_from(state, state.counter + 9, house.now);
+    house.authority = house.begin(std::move(state));
+    house.store.problem = "No space left on device";
+    const auto before = house.said.sentinels.size();
+    house.authority->configure(house.pools(), house.now);
+    house.run(30s);
+    for (auto i = before; i < house.said.sentinels.size(); ++i) {
+      CHECK_FALSE((house.said.sentinels[i].epoch == second && house.said.sentinels[i].make));
+    }
   }
 
   TEST_CASE("promise 13: a lost record ends its epoch at once, for good") {

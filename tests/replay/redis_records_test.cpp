@@ -9,7 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using samples::RealRedis;
-using ticket::seconds;
 
 class Keeper : public keyd::Upstream {
  public:
@@ -27,9 +26,8 @@ class Keeper : public keyd::Upstream {
 struct World {
   RealRedis redis;
   boost::asio::io_context context;
-  ticket::SystemClock clock;
   Keeper keeper;
-  keyd::RedisRecords records{context, clock, keeper};
+  keyd::RedisRecords records{context, keeper};
 
   keyd::IssuerSetup issuer() const {
     keyd::IssuerSetup issuer;
@@ -37,15 +35,9 @@ struct World {
     issuer.redis = {keyd::Address{redis.socket(), ""}};
     return issuer;
   }
-  // Of an epoch that begins in so long.
-  keyd::MakeSentinel sentinel(seconds begins_in, const std::string& pool = "web") const {
-    const auto now = clock.now().steady.time_since_epoch();
-    return {pool,
-            std::string(32, '7'),
-            std::string(32, '9'),
-            (now + begins_in).count(),
-            (now + 24h).count(),
-            1000};
+  static keyd::MakeSentinel sentinel(bool make, const std::string& pool = "web") {
+    const auto now = ticket::SystemClock().now().steady.time_since_epoch();
+    return {pool, std::string(32, '7'), std::string(32, '9'), make, (now + 24h).count(), 1000};
   }
   bool until(const std::function<bool()>& condition, std::chrono::milliseconds patience = 20s) {
     const auto end = std::chrono::steady_clock::now() + patience;
@@ -57,9 +49,9 @@ struct World {
     return true;
   }
   // As the keeper does, until it stands.
-  bool make(seconds begins_in) {
+  bool make() {
     return until([&] {
-      records.make(sentinel(begins_in));
+      records.make(sentinel(true));
       context.restart();
       context.run_for(100ms);
       return !keeper.made.empty() && keeper.made.back().empty();
@@ -73,7 +65,7 @@ TEST_SUITE("redis records") {
   TEST_CASE("promise 13: an epoch's sentinel is made, and its loss is told once") {
     World world;
     world.records.configure({world.issuer()});
-    REQUIRE(world.make(60s));
+    REQUIRE(world.make());
     CHECK_FALSE(world.until([&] { return !world.keeper.lost.empty(); }, 1500ms));
 
     REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
@@ -84,31 +76,60 @@ TEST_SUITE("redis records") {
   TEST_CASE("promise 13: the sentinel of an epoch that may have begun is never made anew") {
     World world;
     world.records.configure({world.issuer()});
-    REQUIRE(world.make(60s));
+    REQUIRE(world.make());
     REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
     REQUIRE(world.until([&] { return !world.keeper.lost.empty(); }));
 
     world.keeper.made.clear();
     world.keeper.lost.clear();
-    world.records.make(world.sentinel(-1s));  // as after a restart of keyd
+    world.records.make(world.sentinel(false));  // as after a restart of keyd
     CHECK(world.until([&] { return !world.keeper.lost.empty(); }));
     CHECK(world.keeper.made.empty());
     CHECK(world.redis.ask({"DBSIZE"}) == "0");
   }
 
+  TEST_CASE("promise 13: an order to make it that comes late makes no sentinel that stood") {
+    World world;
+    world.records.configure({world.issuer()});
+    REQUIRE(world.make());
+    REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
+    world.keeper.made.clear();
+    world.records.make(world.sentinel(true));
+    REQUIRE(world.until([&] { return !world.keeper.made.empty(); }));
+    CHECK(world.keeper.made.front() == "Redis did not keep it");
+    CHECK(world.until([&] { return !world.keeper.lost.empty(); }));
+    CHECK(world.redis.ask({"DBSIZE"}) == "0");
+  }
+
+  TEST_CASE(
+      "promise 13: who asks before there is a connection has the epoch watched all the same") {
+    World world;
+    world.records.configure({world.issuer()});
+    REQUIRE(world.make());
+    Keeper next;  // keyd is started anew
+    keyd::RedisRecords records{world.context, next};
+    records.configure({world.issuer()});
+    records.make(world.sentinel(false));  // at once
+    CHECK_FALSE(world.until([&] { return !next.lost.empty(); }, 1500ms));
+    CHECK(next.made.empty());
+
+    REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
+    CHECK(world.until([&] { return !next.lost.empty(); }));
+  }
+
   TEST_CASE("a pool that has no Redis here is told so; one that stays keeps its connection") {
     World world;
-    world.records.make(world.sentinel(60s));
+    world.records.make(world.sentinel(true));
     world.records.configure({world.issuer()});
-    world.records.make(world.sentinel(60s, "mail"));
+    world.records.make(world.sentinel(true, "mail"));
     REQUIRE(world.keeper.made.size() == 2);
     CHECK(world.keeper.made[0] == "the front knows no Redis of this pool");
     CHECK(world.keeper.made[1] == world.keeper.made[0]);
 
-    REQUIRE(world.make(60s));
+    REQUIRE(world.make());
     world.records.configure({world.issuer()});
     world.keeper.made.clear();
-    world.records.make(world.sentinel(60s));
+    world.records.make(world.sentinel(true));
     CHECK(world.until([&] { return !world.keeper.made.empty(); }));
     CHECK(world.keeper.made.front().empty());  // it was connected
   }
