@@ -79,15 +79,17 @@ void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now
     if (!pool.setup.config.tokens->redis || epoch.ended()) continue;
     const bool make =
         !epoch.begun && !epoch.sentinel && !pool.issuing.sentinels.contains(epoch.number);
-    // an older copy of the state may not know that it has begun, a lost one is replaced
-    if (make && (pool.overtaken || !pool.issuing.lost.empty())) continue;
+    // an older copy of the state may not know that it has begun; where the record was lost
+    // or moved it is to be replaced
+    const bool replaced = pool.overtaken || !pool.issuing.lost.empty() ||
+                          state.tokens.record != record_of(state, *pool.setup.config.tokens);
+    if (make && replaced) continue;
     const auto last = asked.find(epoch.number);
     const bool told = last != asked.end();
     if (told && (!make || now.steady < last->second + asked_again)) continue;
     asked[epoch.number] = now.steady;
     publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value), make,
-                              unix_seconds(epoch.redeems_until),
-                              pool.setup.config.tokens->capacity});
+                              unix_seconds(epoch.redeems_until), epoch.capacity});
   }
 }
 
@@ -199,6 +201,7 @@ json Authority::describe_issuer(const PoolState& state, const Pool& pool, Moment
                       {"issues_from", unix_seconds(epoch.issues_from)},
                       {"issues_until", unix_seconds(epoch.issues_until)},
                       {"redeems_until", unix_seconds(epoch.redeems_until)},
+                      {"capacity", epoch.capacity},
                       {"sentinel", epoch.sentinel},
                       {"keys", std::move(keys)}});
   }

@@ -179,16 +179,21 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
   auto& tokens = state.tokens;
   auto sight = token_outlook(draft, state, pool, now);
   auto epochs = tokens.epochs;
-  const auto redeemer = redeemer_of(state, *config);
+  const auto record = record_of(state, *config);
+  const bool renamed = record != tokens.record;
+  const bool moved = renamed && tokens.record != crypto::Sha256{};
   const bool burned = draft.issuers_burned.contains(state.name);
   for (auto& epoch : epochs) {
-    // what another member recorded nobody knows; what has yet to begin is told to the new one
-    const bool moved = redeemer != tokens.redeemer;
-    if (moved && !epoch.begun) epoch.held = false, epoch.announced_in = 0;
+    // nobody could record it so far: it is told to who can
+    if (renamed && !moved && !epoch.begun) epoch.held = false, epoch.announced_in = 0;
+    // What another member recorded nobody knows. In Redis what began shows whether this is
+    // the same one: its sentinel is only looked for. What has yet to begin is replaced, lest
+    // it be recorded in two places.
+    const bool elsewhere = moved && (!epoch.begun || !config->redis);
     // of an older copy of the state: it may have begun since
     const bool doubtful = pool.overtaken && !epoch.begun;
     const bool exposed = draft.issuers_exposed.contains(state.name) && !epoch.ristretto.empty();
-    if ((moved && epoch.begun) || doubtful || exposed || burned) sight.cut.insert(epoch.number);
+    if (elsewhere || doubtful || exposed || burned) sight.cut.insert(epoch.number);
   }
   sight.keys = count_keys(draft, epochs, *config);
 
@@ -196,9 +201,9 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
   draft.next_tokens[state.name] = plan.next;
   draft.heard[state.name] = {sight.sentinels, sight.lost, plan.wants_keys};
   draft.next_issuing[state.name] = next_to_issue(plan.epochs);  // also where nothing changes
-  if (plan.epochs == tokens.epochs && redeemer == tokens.redeemer) return;
+  if (plan.epochs == tokens.epochs && !renamed) return;
   tokens.last_epoch = plan.last_number;
-  tokens.redeemer = redeemer;
+  tokens.record = record;
   adopt_tokens(draft, state, *config, sight, std::move(plan.epochs));
   draft.changed = true;
   if (plan.publish) draft.renewed.insert(state.name);
@@ -232,9 +237,8 @@ void Authority::adopt_tokens(Draft& draft, PoolState& state, const TokensConfig&
     const auto at = static_cast<std::size_t>(old - tokens.epochs.begin());
     secrets.push_back(tokens.secrets[at].kept_by(epoch));
     if (epoch.ended() && !old->ended()) {
-      const auto* why = sight.lost.contains(epoch.number)  ? "lost"
-                        : sight.cut.contains(epoch.number) ? "withdrawn"
-                                                           : "over";
+      const bool early = draft.at < (old->begun ? old->redeems_until : old->issues_until);
+      const auto* why = sight.lost.contains(epoch.number) ? "lost" : early ? "withdrawn" : "over";
       note(audit, "token epoch ended", state.name, epoch, draft.at, why);
     } else if (epoch.closed && !old->closed) {
       note(audit, "token epoch closed", state.name, epoch, draft.at);
@@ -251,6 +255,7 @@ TokenSecrets Authority::give_keys(Draft& draft, TokenEpoch& epoch,
   randombytes_buf(epoch.id.data(), epoch.id.size());
   randombytes_buf(epoch.context.data(), epoch.context.size());
   randombytes_buf(epoch.sentinel_value.data(), epoch.sentinel_value.size());
+  epoch.capacity = config.capacity;
   SecretBytes blind_rsa, ristretto;
   if (config.blind_rsa) {
     const auto& key = fresh_key(draft, others);

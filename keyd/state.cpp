@@ -13,7 +13,7 @@ using ticket::wire::Writer;
 
 namespace {
 
-constexpr std::uint8_t state_version = 3;
+constexpr std::uint8_t state_version = 4;
 constexpr std::string_view magic = "tktstate";
 constexpr std::string_view associated_prefix{"libticket state 1\0", 18};
 constexpr std::size_t head_size = 34;

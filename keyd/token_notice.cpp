@@ -44,6 +44,16 @@ std::uint16_t redeemer_of(const PoolState& state, const TokensConfig& config) {
   return member == nullptr ? std::uint16_t{0} : member->number;
 }
 
+crypto::Sha256 record_of(const PoolState& state, const TokensConfig& config) {
+  std::string name;
+  if (config.redis) {
+    name = "redis " + config.redis->host + " " + config.redis->port;
+  } else if (const auto redeemer = redeemer_of(state, config); redeemer != 0) {
+    name = "table " + std::to_string(redeemer);
+  }
+  return name.empty() ? crypto::Sha256{} : crypto::sha256(as_bytes(name));
+}
+
 SecretBytes token_block(const PoolState& state, const TokensConfig& config) {
   const auto origins = origin_info(config);
   wire::TokenBlock block;
@@ -52,7 +62,6 @@ SecretBytes token_block(const PoolState& state, const TokensConfig& config) {
   block.ristretto_type = config.ristretto ? config.ristretto_type : std::uint16_t{0};
   block.record = config.redis ? wire::TokenRecord::redis : wire::TokenRecord::table;
   block.redeemer = redeemer_of(state, config);
-  block.capacity = config.capacity;
   for (std::size_t i = 0; i < state.tokens.epochs.size(); ++i) {
     const auto& epoch = state.tokens.epochs[i];
     const auto& secrets = state.tokens.secrets[i];
@@ -63,6 +72,7 @@ SecretBytes token_block(const PoolState& state, const TokensConfig& config) {
     told.issues_from = epoch.issues_from;
     told.issues_until = epoch.issues_until;
     told.redeems_until = epoch.redeems_until;
+    told.capacity = epoch.capacity;
     told.context = epoch.context;
     told.location_key = secrets.expose_location_key();
     told.sentinel = epoch.sentinel_value;

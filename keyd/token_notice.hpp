@@ -12,6 +12,9 @@ namespace keyd {
 // The member whose table the tokens are recorded in; 0: nobody, or they are in Redis.
 std::uint16_t redeemer_of(const PoolState& state, const TokensConfig& config);
 
+// What names the record, hashed; another one when it moves. Zero: nobody records.
+ticket::crypto::Sha256 record_of(const PoolState& state, const TokensConfig& config);
+
 // For the redeemers, in the bundle's secrets (wire/token_block.hpp).
 ticket::SecretBytes token_block(const PoolState& state, const TokensConfig& config);
 // For people, in the manifest.

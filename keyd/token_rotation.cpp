@@ -57,28 +57,32 @@ void cut(TokenEpoch& epoch, sys_seconds now) {
   end(epoch, now);
 }
 
-// An epoch that never began has issued nothing: its sentinel may be made again.
 void note_sentinels(Epochs& epochs, const TokenOutlook& sight) {
-  const bool gone = std::ranges::any_of(epochs, [&sight](const TokenEpoch& epoch) {
-    return lives(epoch) && sight.lost.contains(epoch.number);
-  });
   for (auto& epoch : epochs) {
-    if (!waits(epoch)) continue;
-    epoch.sentinel |= sight.sentinels.contains(epoch.number);
-    if (!sight.redis || gone) epoch.sentinel = false;
+    if (waits(epoch) && sight.sentinels.contains(epoch.number)) epoch.sentinel = true;
   }
 }
 
+bool record_is_gone(const Epochs& epochs, const TokenOutlook& sight) {
+  return std::ranges::any_of(epochs, [&sight](const TokenEpoch& epoch) {
+    return lives(epoch) && sight.lost.contains(epoch.number);
+  });
+}
+
 // What began where nobody records any more, or where the record was lost, was never
-// spent as far as anybody can tell: it ends.
-bool unrecorded(const TokenEpoch& epoch, const TokenOutlook& sight) {
-  return epoch.begun && (sight.lost.contains(epoch.number) || epoch.sentinel != sight.redis);
+// spent as far as anybody can tell: it ends. What waits is replaced by epochs with other
+// ids and keys: marked in a second store, the first one might say of the same tokens that
+// they are fresh, too.
+bool unrecorded(const TokenEpoch& epoch, const TokenOutlook& sight, bool gone) {
+  if (!epoch.begun) return gone || (epoch.sentinel && !sight.redis);
+  return sight.lost.contains(epoch.number) || epoch.sentinel != sight.redis;
 }
 
 void end_what_is_over(Epochs& epochs, const TokenOutlook& sight, Moment now) {
+  const bool gone = record_is_gone(epochs, sight);
   for (auto& epoch : epochs) {
     if (epoch.ended()) continue;
-    if (sight.cut.contains(epoch.number) || unrecorded(epoch, sight)) {
+    if (sight.cut.contains(epoch.number) || unrecorded(epoch, sight, gone)) {
       cut(epoch, now.steady);
     } else if (now.latest >= (epoch.begun ? epoch.redeems_until : epoch.issues_until)) {
       end(epoch, now.steady);

@@ -23,6 +23,7 @@ struct TokenEpoch {
   std::uint32_t number = 0;
   ticket::ByteArray<16> id{};
   ticket::sys_seconds made, issues_from, issues_until, redeems_until;
+  std::uint32_t capacity = 0;      // tokens: of its record, from when it is made
   std::uint64_t announced_in = 0;  // the generation that told of it first; 0 = not told yet
   std::uint64_t ended_in = 0;      // the first generation without its keys; 0 = not told yet
   ticket::sys_seconds ended_at;    // zero while it lives
@@ -84,7 +85,8 @@ TokenPlan plan_tokens(const std::vector<TokenEpoch>& epochs, std::uint32_t last_
 // What members have this long: an epoch that could not be announced in time, and to apply
 // that one has ended.
 constexpr ticket::seconds token_deadline{60};
-// From telling of an epoch that all hold to its first token.
+// From telling of an epoch that all hold to its first token. With a table, whose host's
+// clock may be ahead: one that does not look older than its epoch lets none of it pass.
 constexpr ticket::seconds token_soon{5};
 
 }  // namespace keyd

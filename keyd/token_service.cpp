@@ -68,7 +68,7 @@ void TokenService::take_over(const ticket::ring::Ring& ring, Moment now) {
   redeems_here_ = !shared_ && block->redeemer == member_;
   epochs_.clear();
   for (const auto& epoch : block->epochs) {
-    epochs_.push_back({epoch.number, {settings_.pool, epoch.id, epoch.sentinel, block->capacity}});
+    epochs_.push_back({epoch.number, {settings_.pool, epoch.id, epoch.sentinel, epoch.capacity}});
   }
   make_tables(now);  // first: the gate finds them, and makes none
   auto gate = Gate::make(*block, member_, settings_.tables, now, gate_.get());

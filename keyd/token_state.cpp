@@ -11,7 +11,8 @@ using ticket::wire::Writer;
 namespace {
 
 constexpr std::size_t element_size = 32;  // of ristretto: a public key, and a scalar
-constexpr std::size_t fixed_size = 4 + 16 + 4 * 8 + 2 * 8 + 8 + 1 + 32 + 16 + 2 + 1 + 32 + 1 + 2;
+constexpr std::size_t fixed_size =
+    4 + 16 + 4 * 8 + 4 + 2 * 8 + 8 + 1 + 32 + 16 + 2 + 1 + 32 + 1 + 2;
 
 enum : std::uint8_t { held_flag = 1, sentinel_flag = 2, begun_flag = 4, closed_flag = 8 };
 constexpr std::uint8_t all_flags = 15;
@@ -47,7 +48,10 @@ void write_token_epoch(Writer& out, const TokenEpoch& epoch, const TokenSecrets&
   for (const auto time : {epoch.made, epoch.issues_from, epoch.issues_until, epoch.redeems_until}) {
     out.time(time);
   }
-  out.integer(epoch.announced_in).integer(epoch.ended_in).time(epoch.ended_at);
+  out.integer(epoch.capacity)
+      .integer(epoch.announced_in)
+      .integer(epoch.ended_in)
+      .time(epoch.ended_at);
   out.integer(flags_of(epoch)).bytes(epoch.context).bytes(epoch.sentinel_value);
   out.integer(static_cast<std::uint16_t>(epoch.blind_rsa.size())).bytes(epoch.blind_rsa);
   out.short_field(epoch.ristretto).bytes(secrets.expose_location_key());
@@ -63,6 +67,8 @@ Checked<std::pair<TokenEpoch, TokenSecrets>> parse_token_epoch(Cursor& in) {
   for (auto* time : {&epoch.made, &epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
     *time = TRY(in.time());
   }
+  epoch.capacity = TRY(in.integer<std::uint32_t>());
+  if (epoch.capacity == 0) return reject(Rejection::malformed);
   epoch.announced_in = TRY(in.integer<std::uint64_t>());
   epoch.ended_in = TRY(in.integer<std::uint64_t>());
   epoch.ended_at = TRY(in.time());
@@ -101,7 +107,7 @@ TokenSecrets TokenSecrets::kept_by(const TokenEpoch& epoch) const {
 PoolTokens PoolTokens::copy() const {
   PoolTokens copy;
   copy.last_epoch = last_epoch;
-  copy.redeemer = redeemer;
+  copy.record = record;
   copy.block = block;
   copy.epochs = epochs;
   for (const auto& each : secrets) copy.secrets.push_back(each.copy());
@@ -109,7 +115,7 @@ PoolTokens PoolTokens::copy() const {
 }
 
 std::size_t size_of(const PoolTokens& tokens) {
-  std::size_t size = 4 + 2 + 32 + 1;
+  std::size_t size = 4 + 32 + 32 + 1;
   for (std::size_t i = 0; i < tokens.epochs.size(); ++i) {
     size += size_of(tokens.epochs[i], tokens.secrets[i]);
   }
@@ -117,7 +123,7 @@ std::size_t size_of(const PoolTokens& tokens) {
 }
 
 void write_pool_tokens(Writer& out, const PoolTokens& tokens) {
-  out.integer(tokens.last_epoch).integer(tokens.redeemer).bytes(tokens.block);
+  out.integer(tokens.last_epoch).bytes(tokens.record).bytes(tokens.block);
   out.integer(static_cast<std::uint8_t>(tokens.epochs.size()));
   for (std::size_t i = 0; i < tokens.epochs.size(); ++i) {
     write_token_epoch(out, tokens.epochs[i], tokens.secrets[i]);
@@ -127,7 +133,7 @@ void write_pool_tokens(Writer& out, const PoolTokens& tokens) {
 Checked<PoolTokens> parse_pool_tokens(Cursor& in) {
   PoolTokens tokens;
   tokens.last_epoch = TRY(in.integer<std::uint32_t>());
-  tokens.redeemer = TRY(in.integer<std::uint16_t>());
+  tokens.record = TRY(in.array<32>());
   tokens.block = TRY(in.array<32>());
   const auto count = TRY(in.integer<std::uint8_t>());
   if (count > most_token_epochs) return reject(Rejection::malformed);

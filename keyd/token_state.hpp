@@ -40,7 +40,7 @@ class TokenSecrets {
 // What the keeper must not lose of a pool's tokens.
 struct PoolTokens {
   std::uint32_t last_epoch = 0;       // the highest number ever given
-  std::uint16_t redeemer = 0;         // the member whose table the epochs are recorded in
+  ticket::crypto::Sha256 record{};    // of what names where they are recorded; zero: nowhere
   ticket::crypto::Sha256 block{};     // of the token block as published; zero: none was
   std::vector<TokenEpoch> epochs;     // oldest first
   std::vector<TokenSecrets> secrets;  // in the same order

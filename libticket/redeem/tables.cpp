@@ -60,7 +60,7 @@ void make_tables(const wire::TokenBlock& block, const fs::path& folder, Moment n
     living.push_back(epoch.id);
     const auto path = table_path(folder, epoch);
     if (fs::exists(fs::symlink_status(path))) continue;
-    replay::Table::open(path, {epoch.id, epoch.issues_from}, {block.capacity}, now, group);
+    replay::Table::open(path, {epoch.id, epoch.issues_from}, {epoch.capacity}, now, group);
   }
   for (const auto& entry : fs::directory_iterator(folder)) {
     const auto id = epoch_of(entry.path());

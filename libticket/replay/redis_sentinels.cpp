@@ -42,12 +42,15 @@ void RedisSentinels::compare(const RedisReply& reply) {
     watch(making.epoch);
     return making.made("");
   }
+  if (reply.kind == Kind::text) {
+    const std::string why =
+        "its sentinel stands already with another value: Redis was restarted since it was made, or "
+        "another keyd is at work for this pool";
+    making.made(why);
+    return lost_(making.epoch, why);  // it never will stand as it should
+  }
   if (!making.error.empty()) return making.made(making.error);
-  if (reply.kind == Kind::error) return making.made(last_error());
-  making.made(reply.kind == Kind::nil
-                  ? "Redis did not keep it"
-                  : "it stands already with another value: is another keyd at work for pool " +
-                        making.epoch.pool + " in this Redis?");
+  making.made(reply.kind == Kind::error ? last_error() : "Redis did not keep it");
 }
 
 void RedisSentinels::watch(const RedisEpoch& epoch) {

@@ -14,7 +14,8 @@ class RedisSentinels final : public RedisSession {
  public:
   // An empty text: it stands. Else why it does not, or may not.
   using Made = std::function<void(const std::string& error)>;
-  // Told once for an epoch, which is then forgotten.
+  // Told once for an epoch, which is then forgotten. Also of one whose sentinel cannot be
+  // made since another one stands in its place.
   using Lost = std::function<void(const RedisEpoch& epoch, const std::string& why)>;
 
   RedisSentinels(const RedisOptions& options, Lost lost)

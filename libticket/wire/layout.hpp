@@ -40,12 +40,12 @@
 //  3+52n 4+m  u32 length, token block; empty where the pool has no tokens
 //
 //   Token block, what redeemers are told                       wire/token_block.cpp
-//     u8 version 1 | u8 length, issuer's name | u16 length, origin_info (at most 4096) |
+//     u8 version 2 | u8 length, issuer's name | u16 length, origin_info (at most 4096) |
 //     u16 code point of the ristretto type (0 = not spoken) | u8 record (0 = a host's
 //     table, 1 = Redis) | u16 redeemer (member number, with a table; 0 = nobody) |
-//     u32 capacity (tokens of an epoch) | u8 n, epochs, oldest first, at most 8:
+//     u8 n, epochs, oldest first, at most 8:
 //       number 4 | id 16 | made 8 | issues_from 8 | issues_until 8 | redeems_until 8 |
-//       redemption context 32 | location key 32 | sentinel 16 |
+//       u32 capacity (tokens) | redemption context 32 | location key 32 | sentinel 16 |
 //       u16 length, blind RSA token key (342 or none) | u8 length, ristretto scalar (32 or none)
 //
 //   Wrap, the plaintext of crypto_box_seal                     wire/secrets.cpp
@@ -90,7 +90,7 @@
 //
 //   Keeper state file                                          keyd/state.cpp
 //     0    8  magic        "tktstate"
-//     8    1  version      3
+//     8    1  version      4
 //     9    1  kdf          0 = the key itself, 1 = Argon2id from a passphrase
 //    10   16  salt         of Argon2id, else zero
 //    26    8  counter      grows with each store
@@ -98,7 +98,7 @@
 //                          AD = "libticket state 1\0" | counter 8
 //
 //   Keeper state, the plaintext                                keyd/state.cpp
-//     u8 version 3 |
+//     u8 version 4 |
 //     u64 audit lines ever | SHA-256 of the last 32 | u16 n, lines: u32 length, line |
 //     u16 n, pools:
 //       u8 length, name | u64 generation | u32 last_epoch | u16 last_member |
@@ -110,9 +110,9 @@
 //       u16 n, expelled: number 2 | u8 length, name | u8 length, fingerprint |
 //                        at 8 | flags 1 (bit 0: readmitted)
 //       u16 n, revocations: minter 2 | from 8 | until 8
-//       u32 last token epoch | u16 redeemer | SHA-256 of the token block 32 |
+//       u32 last token epoch | SHA-256 of the record's name 32 | of the token block 32 |
 //       u8 n, token epochs, at most 8: number 4 | id 16 | made 8 | issues_from 8 |
-//             issues_until 8 | redeems_until 8 | announced_in 8 | ended_in 8 (generations) |
+//             issues_until 8 | redeems_until 8 | capacity 4 | announced_in 8 | ended_in 8 |
 //             ended_at 8 | flags 1 (bit 0: held, 1: sentinel, 2: begun, 3: closed) |
 //             redemption context 32 | sentinel 16 | u16 length, blind RSA token key |
 //             u8 length, ristretto element | location key 32 | u8 length, ristretto scalar |

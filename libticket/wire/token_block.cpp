@@ -10,10 +10,10 @@ namespace ticket::wire {
 
 namespace {
 
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t version = 2;
 constexpr std::size_t ristretto_key_size = 32;
-constexpr std::size_t head_size = 1 + 1 + 2 + 2 + 1 + 2 + 4 + 1;           // beside its two texts
-constexpr std::size_t epoch_size = 4 + 16 + 4 * 8 + 32 + 32 + 16 + 2 + 1;  // beside its keys
+constexpr std::size_t head_size = 1 + 1 + 2 + 2 + 1 + 2 + 1;  // beside its two texts
+constexpr std::size_t epoch_size = 4 + 16 + 4 * 8 + 4 + 32 + 32 + 16 + 2 + 1;  // beside its keys
 
 void write_epoch(Writer& writer, const TokenBlockEpoch& epoch) {
   writer.integer(epoch.number)
@@ -22,6 +22,7 @@ void write_epoch(Writer& writer, const TokenBlockEpoch& epoch) {
       .time(epoch.issues_from)
       .time(epoch.issues_until)
       .time(epoch.redeems_until)
+      .integer(epoch.capacity)
       .bytes(epoch.context)
       .bytes(epoch.location_key)
       .bytes(epoch.sentinel)
@@ -39,6 +40,7 @@ Checked<TokenBlockEpoch> parse_epoch(Cursor& cursor) {
   for (auto* time : {&epoch.made, &epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
     *time = TRY(cursor.time());
   }
+  epoch.capacity = TRY(cursor.integer<std::uint32_t>());
   epoch.context = TRY(cursor.array<32>());
   epoch.location_key = TRY(cursor.take(32));
   epoch.sentinel = TRY(cursor.array<16>());
@@ -48,7 +50,8 @@ Checked<TokenBlockEpoch> parse_epoch(Cursor& cursor) {
       fits(epoch.blind_rsa, rsa_token_key_size) && fits(epoch.ristretto, ristretto_key_size);
   const bool times =
       epoch.issues_from <= epoch.issues_until && epoch.issues_until <= epoch.redeems_until;
-  if (!sizes || !times || epoch.number == 0) return reject(Rejection::malformed);
+  const bool numbers = epoch.number != 0 && epoch.capacity != 0;
+  if (!sizes || !times || !numbers) return reject(Rejection::malformed);
   return epoch;
 }
 
@@ -64,7 +67,7 @@ bool consistent(const TokenBlock& block) {
     if (epoch.number <= number || !ids.insert(epoch.id).second) return false;
     number = epoch.number;
   }
-  return !block.issuer.empty() && block.capacity != 0;
+  return !block.issuer.empty();
 }
 
 // No door takes keys that were never drawn, or one for two epochs.
@@ -102,7 +105,6 @@ SecretBytes write_token_block(const TokenBlock& block) {
       .integer(block.ristretto_type)
       .integer(static_cast<std::uint8_t>(block.record))
       .integer(block.redeemer)
-      .integer(block.capacity)
       .integer(static_cast<std::uint8_t>(block.epochs.size()));
   for (const auto& epoch : block.epochs) write_epoch(writer, epoch);
   return bytes;
@@ -119,7 +121,6 @@ Checked<TokenBlock> parse_token_block(BytesView bytes) {
   block.ristretto_type = TRY(cursor.integer<std::uint16_t>());
   block.record = TRY(parse_record(TRY(cursor.integer<std::uint8_t>())));
   block.redeemer = TRY(cursor.integer<std::uint16_t>());
-  block.capacity = TRY(cursor.integer<std::uint32_t>());
   const auto count = TRY(cursor.integer<std::uint8_t>());
   if (count > max_token_epochs) return reject(Rejection::malformed);
   for (std::size_t i = 0; i < count; ++i) block.epochs.push_back(TRY(parse_epoch(cursor)));

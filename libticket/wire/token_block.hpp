@@ -28,11 +28,12 @@ struct TokenBlockEpoch {
   std::uint32_t number = 0;
   ByteArray<16> id{};
   sys_seconds made, issues_from, issues_until, redeems_until;
-  ByteArray<32> context{};   // redemption_context of its challenges (RFC 9577, section 2.1)
-  BytesView location_key;    // 32 bytes, secret: where in the record a token stands
-  ByteArray<16> sentinel{};  // what a store must know, to be the one that the epoch began with
-  BytesView blind_rsa;       // public key of type 0x0002, 342 bytes, or empty
-  BytesView ristretto;       // private key of the other type, 32 bytes, or empty
+  std::uint32_t capacity = 0;  // tokens
+  ByteArray<32> context{};     // redemption_context of its challenges (RFC 9577, section 2.1)
+  BytesView location_key;      // 32 bytes, secret: where in the record a token stands
+  ByteArray<16> sentinel{};    // what a store must know, to be the one that the epoch began with
+  BytesView blind_rsa;         // public key of type 0x0002, 342 bytes, or empty
+  BytesView ristretto;         // private key of the other type, 32 bytes, or empty
 };
 
 struct TokenBlock {
@@ -41,7 +42,6 @@ struct TokenBlock {
   std::uint16_t ristretto_type = 0;  // its code point; 0 = not spoken
   TokenRecord record = TokenRecord::table;
   std::uint16_t redeemer = 0;           // the one member that redeems with a table; 0 = none
-  std::uint32_t capacity = 0;           // tokens of an epoch
   std::vector<TokenBlockEpoch> epochs;  // oldest first
 };
 

@@ -67,7 +67,6 @@ void write_ring(const Files& files, ticket::wire::TokenRecord record, std::uint1
   block.issuer = "issuer.test";
   block.record = record;
   block.redeemer = redeemer;
-  block.capacity = 1;
   ring.tokens = ticket::wire::write_token_block(block);
   std::filesystem::remove(files.folder / "run/web.ring");
   ticket::ring::RingWriter writer(files.folder / "run/web.ring", "web");

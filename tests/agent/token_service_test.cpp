@@ -327,7 +327,7 @@ TEST_SUITE("token service") {
     CHECK(asked.epoch.pool == "web");
     CHECK(asked.epoch.id == claim.epoch);
     CHECK(asked.epoch.random == host.pool.block.epochs[0].sentinel);
-    CHECK(asked.epoch.capacity == host.pool.block.capacity);
+    CHECK(asked.epoch.capacity == host.pool.block.epochs[0].capacity);
     CHECK(asked.location == claim.location);
     CHECK(asked.id == claim.id);
   }

@@ -10,7 +10,7 @@ namespace {
 keyd::PoolTokens some_tokens() {
   keyd::PoolTokens tokens;
   tokens.last_epoch = 6;
-  tokens.redeemer = 3;
+  tokens.record.fill(std::byte(3));
   tokens.block = crypto::sha256(as_bytes("block"));
   for (std::uint32_t number : {5, 6}) {
     keyd::TokenEpoch epoch;
@@ -20,6 +20,7 @@ keyd::PoolTokens some_tokens() {
     epoch.issues_from = noon + 1h;
     epoch.issues_until = noon + 2h;
     epoch.redeems_until = noon + 3h;
+    epoch.capacity = 500;
     epoch.announced_in = 1'790'000'000'001;
     epoch.context.fill(std::byte(0xc0));
     epoch.sentinel_value.fill(std::byte(0x5e));
@@ -94,7 +95,7 @@ TEST_SUITE("keeper state") {
     CHECK(pool.member("web1")->enrolled_at == noon + 5s);
     CHECK(pool.content_key == state.pools[1].content_key);
     CHECK(pool.tokens.epochs == state.pools[1].tokens.epochs);
-    CHECK(pool.tokens.redeemer == 3);
+    CHECK(pool.tokens.record[31] == std::byte(3));
     CHECK(pool.tokens.block == state.pools[1].tokens.block);
     CHECK(pool.tokens.secrets[1].expose_ristretto().size() == 32);
     CHECK(pool.tokens.secrets[1].expose_blind_rsa()[7] == std::byte(8));

@@ -216,13 +216,49 @@ TEST_SUITE("token rotation") {
     CHECK(pool.issuing() != nullptr);
   }
 
+  TEST_CASE("promise 13: what waits is replaced, not marked again, when its record is lost") {
+    for (const std::uint32_t lost : {1, 2}) {  // that which issues, that which waits
+      CAPTURE(lost);
+      Schedule pool(true);
+      pool.live(23h + 30min);
+      REQUIRE(pool.number(2).sentinel);
+      pool.sight.lost = {lost};
+      pool.tend();
+      CHECK(pool.number(2).ended());
+      CHECK(pool.number(2).blind_rsa.empty());
+      CHECK(pool.number(1).ended() == (lost == 1));
+      CHECK(pool.last == 3);
+      CHECK_FALSE(pool.number(3).sentinel);
+      CHECK(pool.number(3).issues_from == (lost == 1 ? pool.now + 5s : noon + 24h + 5s));
+    }
+    // also while nobody knows whether it was marked
+    Schedule pool(true);
+    pool.live(23h);
+    pool.store_lives = false;
+    pool.live(30min);
+    REQUIRE_FALSE(pool.number(2).sentinel);
+    pool.sight.lost = {1};
+    pool.tend();
+    CHECK(pool.number(2).ended());
+  }
+
+  TEST_CASE("promise 13: what waits with a sentinel is replaced when a table is to record it") {
+    Schedule pool(true);
+    pool.live(23h + 30min);
+    pool.sight.redis = false;
+    pool.tend();
+    CHECK(pool.number(1).ended());
+    CHECK(pool.number(2).ended());
+  }
+
   TEST_CASE("promise 13: a lost epoch ends at once, and the next issues in five seconds") {
     for (const auto when : {seconds(3h), seconds(23h + 30min)}) {  // without, with an announced one
       CAPTURE(when.count());
       Schedule pool(true);
       pool.live(when);
       REQUIRE(pool.issuing()->number == 1);
-      const auto made = pool.last;
+      const auto next = pool.last + 1;
+      REQUIRE(next == (when > 23h ? 3 : 2));
 
       pool.sight.lost = {1};
       pool.tend();
@@ -233,17 +269,16 @@ TEST_SUITE("token rotation") {
       CHECK(lost.closed);
       CHECK(lost.blind_rsa.empty());
       CHECK(lost.redeems_until == pool.now);
-      CHECK(pool.last == 2);
-      CHECK((made == 2) == (when > 23h));
-      CHECK(pool.number(2).issues_from == pool.now + 5s);
-      CHECK_FALSE(pool.number(2).sentinel);  // it is made again
+      CHECK(pool.last == next);
+      CHECK(pool.number(next).issues_from == pool.now + 5s);
+      CHECK_FALSE(pool.number(next).sentinel);
 
       pool.follow();
       pool.live(4s);
       CHECK(pool.issuing() == nullptr);
       pool.live(1s);
       REQUIRE(pool.issuing() != nullptr);
-      CHECK(pool.issuing()->number == 2);
+      CHECK(pool.issuing()->number == next);
     }
   }
 

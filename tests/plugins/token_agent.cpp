@@ -121,7 +121,6 @@ void TokenAgent::write_ring() {
   block.origin_info = "a.test,b.test";
   block.ristretto_type = token::TokenTypes::ristretto_draft_code;
   block.redeemer = member;
-  block.capacity = 100'000;
   const auto location_keys = Secret<64>::random();
   const auto scalar = key_.secret();
   auto begins = now + announced;
@@ -130,6 +129,7 @@ void TokenAgent::write_ring() {
     epoch.number = number;
     epoch.id = epoch_id(number);
     epoch.made = now;
+    epoch.capacity = 100'000;
     epoch.issues_from = begins;
     epoch.issues_until = epoch.redeems_until = begins + (number == 1 ? times_.first_epoch : 1h);
     epoch.context.fill(static_cast<std::byte>(0xc0 + number));

@@ -25,7 +25,6 @@ class TokenPool {
     block.ristretto_type = TokenTypes::ristretto_draft_code;
     block.record = record;
     block.redeemer = here;
-    block.capacity = 1000;
   }
   TokenPool(const TokenPool&) = delete;  // the block views it
 
@@ -38,6 +37,7 @@ class TokenPool {
     epoch.issues_from = from;
     epoch.issues_until = from + 1h;
     epoch.redeems_until = from + 2h;
+    epoch.capacity = 1000;
     epoch.context.fill(static_cast<std::byte>(0x40 + number));
     epoch.context[1] = std::byte{salt_};
     epoch.location_key =

@@ -117,6 +117,30 @@ TEST_SUITE("redis records") {
     CHECK(world.until([&] { return !next.lost.empty(); }));
   }
 
+  TEST_CASE("promise 13: a sentinel of another run of Redis is lost, also to who would make it") {
+    World world;
+    RealRedis redis({"--appendonly", "yes", "--appendfsync", "always"});
+    auto issuer = world.issuer();
+    issuer.redis = {keyd::Address{redis.socket(), ""}};
+    world.records.configure({issuer});
+    REQUIRE(world.make());
+
+    // keyd and Redis end before keyd has stored that it stands
+    redis.kill();
+    redis.start();
+    Keeper next;
+    keyd::RedisRecords records{world.context, next};
+    records.configure({issuer});
+    REQUIRE(world.until([&] {
+      records.make(world.sentinel(true));
+      world.context.restart();
+      world.context.run_for(100ms);
+      return !next.lost.empty();
+    }));
+    CHECK(next.lost.front() == std::string(32, '7'));
+    CHECK(next.made.back().find("another value") != std::string::npos);
+  }
+
   TEST_CASE("a pool that has no Redis here is told so; one that stays keeps its connection") {
     World world;
     world.records.make(world.sentinel(true));

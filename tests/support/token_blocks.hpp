@@ -14,7 +14,6 @@ inline SecretBytes token_block(std::uint32_t first, std::uint32_t last) {
   block.issuer = "issuer.example";
   block.origin_info = "a.test,b.test";
   block.redeemer = 1;
-  block.capacity = 1000;
   keys.reserve(last - first + 1);
   for (auto number = first; number <= last; ++number) {
     wire::TokenBlockEpoch epoch;
@@ -24,6 +23,7 @@ inline SecretBytes token_block(std::uint32_t first, std::uint32_t last) {
     epoch.made = epoch.issues_from - 1h;
     epoch.issues_until = epoch.issues_from + 1h;
     epoch.redeems_until = epoch.issues_until + 1h;
+    epoch.capacity = 1000;
     epoch.location_key = keys.emplace_back(32, static_cast<std::byte>(number));
     block.epochs.push_back(epoch);
   }

@@ -20,15 +20,25 @@ struct Sample {
     block.ristretto_type = 5;
     block.record = TokenRecord::redis;
     block.redeemer = 7;
-    block.capacity = 1'000'000;
-    block.epochs.push_back(
-        {1, {std::byte{9}}, at(1), at(2), at(3), at(4), {std::byte{4}}, location, {}, rsa, scalar});
+    block.epochs.push_back({1,
+                            {std::byte{9}},
+                            at(1),
+                            at(2),
+                            at(3),
+                            at(4),
+                            1'000'000,
+                            {std::byte{4}},
+                            location,
+                            {},
+                            rsa,
+                            scalar});
     block.epochs.push_back({2,
                             {std::byte{8}},
                             at(1),
                             at(3),
                             at(4),
                             at(9),
+                            5,
                             {std::byte{5}},
                             later_location,
                             {},
@@ -54,6 +64,8 @@ TEST_SUITE("token block") {
     CHECK(block->redeemer == 7);
     REQUIRE(block->epochs.size() == 2);
     CHECK(block->epochs[0].redeems_until == at(4));
+    CHECK(block->epochs[0].capacity == 1'000'000);
+    CHECK(block->epochs[1].capacity == 5);
     CHECK(std::ranges::equal(block->epochs[0].blind_rsa, sample.rsa));
     CHECK(block->epochs[1].blind_rsa.empty());
     CHECK(std::ranges::equal(block->epochs[1].ristretto, sample.scalar));
@@ -69,7 +81,7 @@ TEST_SUITE("token block") {
       void (*change)(TokenBlock&);
     } changes[] = {
         {"no issuer", [](TokenBlock& b) { b.issuer = ""; }},
-        {"no capacity", [](TokenBlock& b) { b.capacity = 0; }},
+        {"no capacity", [](TokenBlock& b) { b.epochs[1].capacity = 0; }},
         {"numbers that do not grow", [](TokenBlock& b) { b.epochs[1].number = 1; }},
         {"no number", [](TokenBlock& b) { b.epochs[0].number = 0; }},
         {"an id twice", [](TokenBlock& b) { b.epochs[1].id = b.epochs[0].id; }},
