@@ -28,7 +28,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
-// HAProxy with plugins/haproxy/tokens.cfg, which opens /private/ for tokens of a.test.
+// HAProxy with plugins/haproxy/tokens.cfg, which opens all but / for tokens of a.test.
 class Haproxy {
  public:
   // `processing`: how long the agent's answer is waited for; a machine may stand still.
@@ -109,8 +109,9 @@ class Nginx {
     REQUIRE_MESSAGE(support::listens(port, *process_), process_->output());
   }
 
-  std::string get(const std::string& authorization = "", const std::string& more = "") {
-    return http_get(port, "/files/x", authorization, more);
+  std::string get(const std::string& authorization = "", const std::string& more = "",
+                  const std::string& path = "/files/x") {
+    return http_get(port, path, authorization, more);
   }
 
  private:
@@ -165,6 +166,23 @@ TEST_SUITE("tokens at the agent") {
     CHECK_FALSE(field(again, "WWW-Authenticate").empty());
     CHECK(status_of(redeem(agent(), token)) == 401);
     CHECK(status_of(haproxy.get("", "/")) == 200);
+  }
+
+  TEST_CASE("promise 13: however a path is spelled, HAProxy opens it for a token alone") {
+    Haproxy haproxy(agent());
+    for (const char* path :
+         {"/private/x", "/%70rivate/x", "//private/x", "/./private/x", "/x/../private/x",
+          "/private%2fx", "/PRIVATE/x", "/private;a=b/x", "///", "/%2e", "/robots.txt/",
+          "/robots.txt/../private/x", "/robots.txt#/../private/x", "http://a.test/private/x"}) {
+      CAPTURE(path);
+      const auto status = status_of(haproxy.get("", path));
+      CHECK((status == 401 || status == 400));
+    }
+    CHECK(status_of(haproxy.get(agent().token(), "/%70rivate/x")) == 200);
+    for (const char* path : {"/", "/?x=1", "/robots.txt"}) {
+      CAPTURE(path);
+      CHECK(status_of(haproxy.get("", path)) == 200);
+    }
   }
 
   TEST_CASE("what is no token of ours does not pass HAProxy") {
@@ -245,6 +263,10 @@ TEST_SUITE("tokens at the agent") {
     CHECK(status_of(asked) == 401);
     const auto token = agent().token_for(field(asked, "WWW-Authenticate"));
     CHECK(status_of(nginx.get("PrivateToken token=\"AAUA\"")) == 401);
+    for (const char* path : {"/%66iles/x", "//files/x", "/./files/x", "/a/../files/x"}) {
+      CAPTURE(path);  // a location sees the path as nginx will serve it
+      CHECK(status_of(nginx.get("", "", path)) == 401);
+    }
 
     CHECK(status_of(nginx.get(token)) == 200);
     CHECK(status_of(nginx.get(token)) == 401);

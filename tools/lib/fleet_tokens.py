@@ -104,7 +104,9 @@ capacity = 100000
 """
 
     def haproxy_door(self, there):
-        """Lines of a frontend, as plugins/haproxy/tokens.cfg has them."""
+        """Lines of a frontend: the door alone wants a token, since whatever else HAProxy
+        answers here is one text. plugins/haproxy/tokens.cfg has it the other way round, as
+        it must be before a backend that knows a path by several spellings."""
         production, ours = "timeout processing 500ms", f"timeout processing {patience}s"
         text = spoe.read_text()
         if production not in text:
