@@ -99,8 +99,8 @@ void TokenService::make_tables(Moment now) {
 
 void TokenService::look_for_trouble(Moment now) {
   auto why = trouble_;
+  if (why.empty()) why = tables_trouble_;  // the reason for what the gate finds
   if (why.empty() && gate_) why = gate_->trouble(now);
-  if (why.empty()) why = tables_trouble_;
   if (why.empty() && shared_ && !settings_.shared) {
     why = "the pool's record is Redis and agent.toml names none in [[tokens]]";
   }

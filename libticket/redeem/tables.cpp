@@ -50,22 +50,39 @@ void remove_table(const fs::path& path, const replay::EpochId& id, Moment now) {
   fs::remove(path);
 }
 
+// What goes wrong with one epoch's table is told, and stops no other one's.
+template <class Action>
+void attempt(std::string& problem, const Action& action) {
+  try {
+    action();
+  } catch (const std::runtime_error& error) {  // std::system_error is one
+    if (problem.empty()) problem = error.what();
+  }
+}
+
 }  // namespace
 
 void make_tables(const wire::TokenBlock& block, const fs::path& folder, Moment now, int group) {
   make_folder(folder, group);
   std::vector<replay::EpochId> living;
   for (const auto& epoch : block.epochs) {
-    if (now.latest >= epoch.redeems_until) continue;
-    living.push_back(epoch.id);
-    const auto path = table_path(folder, epoch);
-    if (fs::exists(fs::symlink_status(path))) continue;
-    replay::Table::open(path, {epoch.id, epoch.issues_from}, {epoch.capacity}, now, group);
+    if (now.latest < epoch.redeems_until) living.push_back(epoch.id);
   }
+  // first, for the room: a tmpfs may hold no table more than there are epochs
+  std::string problem;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const auto id = epoch_of(entry.path());
-    if (id && std::ranges::find(living, *id) == living.end()) remove_table(entry.path(), *id, now);
+    if (!id || std::ranges::find(living, *id) != living.end()) continue;
+    attempt(problem, [&] { remove_table(entry.path(), *id, now); });
   }
+  for (const auto& epoch : block.epochs) {
+    const auto path = table_path(folder, epoch);
+    if (now.latest >= epoch.redeems_until || fs::exists(fs::symlink_status(path))) continue;
+    attempt(problem, [&] {
+      replay::Table::open(path, {epoch.id, epoch.issues_from}, {epoch.capacity}, now, group);
+    });
+  }
+  if (!problem.empty()) throw std::runtime_error(problem);
 }
 
 }  // namespace ticket::redeem

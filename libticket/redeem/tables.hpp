@@ -16,8 +16,8 @@ std::filesystem::path table_path(const std::filesystem::path& folder,
 // folder itself is made, with mode 0750), and closes and removes those of other epochs; so
 // a folder is one pool's. For who makes tables: when the block has changed, and about once a
 // second, since somebody may remove a file. `group` -1 = as it comes. Throws
-// std::system_error or std::runtime_error naming the path and the way out; what was done
-// until then stays done.
+// std::system_error or std::runtime_error naming the path and the way out, of the first thing
+// that went wrong; all that can be done is done first.
 void make_tables(const wire::TokenBlock& block, const std::filesystem::path& folder, Moment now,
                  int group = -1);
 

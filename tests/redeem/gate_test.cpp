@@ -1,5 +1,8 @@
 #include "redeem/gate.hpp"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <fstream>
 
 #include "redeem/old_tables.hpp"
@@ -34,6 +37,24 @@ struct Host {
   support::TempFolder folder;
   TokenPool pool;
   std::unique_ptr<Gate> gate;
+};
+
+// Files of this process grow no larger while it lives.
+class SmallDisk {
+ public:
+  explicit SmallDisk(rlim_t size) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit small{size, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
 };
 
 // Hosts that share a record: what they claim is asked of one table that stands for it.
@@ -265,6 +286,35 @@ TEST_SUITE("gate: tables") {
     }
     redeem::make_tables(pool.block, tables, Moment(noon + 3h));  // the block's last is over
     CHECK_FALSE(std::filesystem::exists(second));
+  }
+
+  TEST_CASE("tables that are over go first, and one without room keeps no other from being made") {
+    support::TempFolder folder;
+    TokenPool before, pool;
+    before.add_epoch(1, noon);
+    make_old_tables(before.block, folder.path(), ahead);
+    const auto old = redeem::table_path(folder.path(), before.block.epochs[0]);
+    REQUIRE(std::filesystem::exists(old));
+    pool.add_epoch(2, noon);
+    pool.add_epoch(3, noon + 1h);
+    pool.block.epochs[0].capacity = 1'000'000;
+    const auto large = redeem::table_path(folder.path(), pool.block.epochs[0]);
+    const auto small = redeem::table_path(folder.path(), pool.block.epochs[1]);
+    {
+      const SmallDisk disk(1 << 20);
+      try {
+        redeem::make_tables(pool.block, folder.path(), ahead);
+        FAIL("there was room");
+      } catch (const std::runtime_error& error) {
+        CHECK(std::string(error.what()).find(large.string()) != std::string::npos);
+      }
+    }
+    CHECK_FALSE(std::filesystem::exists(old));
+    CHECK_FALSE(std::filesystem::exists(large));
+    CHECK(std::filesystem::exists(small));
+
+    redeem::make_tables(pool.block, folder.path(), ahead);
+    CHECK(std::filesystem::exists(large));
   }
 
   TEST_CASE("a table that is damaged is left alone and named") {
