@@ -99,14 +99,20 @@ void drop_what_ended(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   });
 }
 
-// A table that is made in the second in which its epoch begins comes too late
+seconds soon_after(const TokenOutlook& sight) {
+  return sight.redis ? token_soon : token_soon_with_table;
+}
+
+// A table that is not older than its epoch by the redeemer's clock lets nothing of it pass
 // (replay/table.hpp): an epoch that its redeemer got late begins later.
 void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   for (auto epoch = epochs.begin(); epoch != epochs.end(); ++epoch) {
     if (!waits(*epoch) || epoch->held) continue;
     epoch->held = epoch->announced_in != 0 && sight.holds >= epoch->announced_in;
-    const bool late = epoch->issues_from <= now.steady + seconds(1);
-    if (epoch->held && late && !sight.redis) move_to(epochs, epoch, now.steady + token_soon);
+    const auto earliest = now.steady + token_soon_with_table;
+    if (epoch->held && !sight.redis && epoch->issues_from < earliest) {
+      move_to(epochs, epoch, earliest);
+    }
   }
 }
 
@@ -114,7 +120,7 @@ void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
 // it does not wait for them either.
 void hasten(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   const auto next = first_waiting(epochs);
-  const auto soon = now.steady + token_soon;
+  const auto soon = now.steady + soon_after(sight);
   if (next == epochs.end() || next->issues_from <= soon) return;
   const bool gap = !somebody_issues(epochs, now);
   const bool after_loss = sight.redis && std::ranges::any_of(epochs, cut_short);

@@ -88,5 +88,6 @@ constexpr ticket::seconds token_deadline{60};
 // From telling of an epoch that all hold to its first token. With a table, whose host's
 // clock may be ahead: one that does not look older than its epoch lets none of it pass.
 constexpr ticket::seconds token_soon{5};
+constexpr ticket::seconds token_soon_with_table{30};
 
 }  // namespace keyd

@@ -113,7 +113,7 @@ TEST_SUITE("issuer") {
         CAPTURE(redis);
         CAPTURE(static_cast<int>(type));
         IssuingHouse house(tokens_config(redis, true));
-        house.run(10s);
+        house.run(31s);
         const bool batch = type == TokenType::ristretto;
         const auto withdrawal =
             house.withdrawal(type, batch ? Form::batch : Form::single, batch ? 3 : 1);
@@ -138,7 +138,7 @@ TEST_SUITE("issuer") {
   TEST_CASE("a key that computes wrongly costs its client a 503, and nobody else anything") {
     IssuingHouse house(tokens_config(false, true));
     house.make_key = damaged_key;
-    house.run(10s);
+    house.run(31s);
 
     const auto answer = house.ask(house.withdrawal().request());
 
@@ -651,7 +651,7 @@ TEST_SUITE("issuer") {
         CHECK(house.ask(withdrawal.request()).status == 503);
         for (const std::uint32_t number : {1, 2}) CHECK(stored(house, number) == "L");
 
-        house.run(6s);
+        house.run(redis ? 6s : 31s);
         CHECK(house.issuing() == 3);
         for (const std::uint32_t number : {1, 2}) CHECK(stored(house, number) == "-");
         CHECK(house.ask(type) == 200);
@@ -907,7 +907,7 @@ TEST_SUITE("issuer") {
     house.run(10s);
     CHECK(house.issuing() == 0);  // it runs on what named nobody
     house.authority->seen({{"web", "web2", house.last().generation, "192.0.2.2"}}, house.now);
-    house.run(5s);
+    house.run(30s);
     CHECK(house.issuing() == 1);
   }
 

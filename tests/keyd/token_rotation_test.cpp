@@ -107,13 +107,14 @@ TEST_SUITE("token rotation") {
       const char* when;
     } const moments[] = {
         {0s, "announced", false, "", "made"},
-        {5s, "issuing", false, "", "all hold it, nobody else issues"},
+        {29s, "announced", false, "", "all hold it, half a minute is for their clocks"},
+        {30s, "issuing", false, "", "nobody else issues"},
         {23h, "issuing", false, "", "a second too early to announce the next"},
-        {23h + 6s, "issuing", false, "announced", "the next is announced an hour ahead"},
-        {24h + 4s, "issuing", false, "announced", "its last second"},
-        {24h + 5s, "redeeming", true, "issuing", "the next issues"},
-        {48h + 4s, "redeeming", true, "issuing", "the last second of its tokens"},
-        {48h + 5s, "", true, "redeeming", "gone, as all have applied that"},
+        {23h + 31s, "issuing", false, "announced", "the next is announced an hour ahead"},
+        {24h + 29s, "issuing", false, "announced", "its last second"},
+        {24h + 30s, "redeeming", true, "issuing", "the next issues"},
+        {48h + 29s, "redeeming", true, "issuing", "the last second of its tokens"},
+        {48h + 30s, "", true, "redeeming", "gone, as all have applied that"},
     };
     for (const auto& moment : moments) {
       CAPTURE(moment.when);
@@ -134,7 +135,7 @@ TEST_SUITE("token rotation") {
   TEST_CASE("one epoch issues at each second, for a week") {
     for (const bool redis : {false, true}) {
       Schedule pool(redis);
-      pool.live(10s);
+      pool.live(30s);
       std::set<std::uint32_t> numbers;
       for (int minute = 0; minute < 7 * 24 * 60; ++minute) {
         const auto count = std::ranges::count_if(
@@ -149,7 +150,7 @@ TEST_SUITE("token rotation") {
 
   TEST_CASE("the order of erasure, one member behind: a minute, and no longer") {
     Schedule pool;
-    pool.live(48h + 4s);
+    pool.live(48h + 29s);
     const auto before = pool.generation;
     pool.now += 1s;
     pool.tend();
@@ -176,7 +177,7 @@ TEST_SUITE("token rotation") {
 
   TEST_CASE("with nobody there, nobody is waited for") {
     Schedule pool;
-    pool.live(48h + 4s);
+    pool.live(48h + 29s);
     pool.sight.applied = everybody;
     pool.now += 1s;
     pool.tend();
@@ -209,11 +210,28 @@ TEST_SUITE("token rotation") {
     pool.sight.holds = pool.generation;
     pool.tend();
     CHECK(pool.issuing() == nullptr);
-    CHECK(pool.epochs.front().issues_from == pool.now + 5s);
-    CHECK(pool.epochs.front().issues_until == pool.now + 5s + 24h);
+    CHECK(pool.epochs.front().issues_from == pool.now + 30s);
+    CHECK(pool.epochs.front().issues_until == pool.now + 30s + 24h);
     CHECK(pool.epochs.front().issues_from > planned);
-    pool.live(5s);
+    pool.live(30s);
     CHECK(pool.issuing() != nullptr);
+  }
+
+  TEST_CASE("promise 13: a redeemer whose clock is ahead has each table before its epoch") {
+    for (const auto late : {0s, 1s, 29s, 55s, 60s, 61s, 600s}) {  // until it has the first one
+      CAPTURE(late.count());
+      Schedule pool;
+      pool.members = false;
+      pool.live(late);
+      const auto made = pool.now;
+      pool.members = true;
+      pool.live(31s);
+      REQUIRE(pool.number(1).held);
+      CHECK(pool.number(1).issues_from >= made + 30s);
+      pool.live(60s);
+      CHECK(pool.issuing() != nullptr);
+      CHECK(pool.issuing()->issues_until == pool.issuing()->issues_from + 24h);
+    }
   }
 
   TEST_CASE("promise 13: what waits is replaced, not marked again, when its record is lost") {
@@ -394,7 +412,7 @@ TEST_SUITE("token rotation") {
 
   TEST_CASE("promise 10: set back, the clock lets nothing issue again") {
     Schedule pool;
-    pool.live(24h + 10s);
+    pool.live(24h + 40s);
     CHECK(pool.number(1).closed);
     pool.now -= 1h;
     pool.apart = 1h;
