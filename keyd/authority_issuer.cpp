@@ -1,4 +1,5 @@
 // Issuing: the keys that issue now, what the front is told of them, what operators see.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -150,10 +151,15 @@ std::string Authority::waiting_for(const TokenEpoch& epoch, const Pool& pool) {
 std::string Authority::issuing_problem(const PoolState& state, const Pool& pool, Moment now) {
   if (!pool.setup.config.tokens) return {};
   const auto& epochs = state.tokens.epochs;
-  const bool issues = std::ranges::any_of(epochs, [&](const TokenEpoch& epoch) {
+  const auto issuing = std::ranges::find_if(epochs, [&](const TokenEpoch& epoch) {
     return epoch.issues(now) && !pool.issuing.lost.contains(epoch.number);
   });
-  if (issues) return {};
+  if (issuing != epochs.end()) {
+    const auto type = missing_type(*issuing, *pool.setup.config.tokens);
+    if (type == 0) return {};
+    return fmt::format("token epoch {} has no key of type {:#06x}: the next one will",
+                       issuing->number, type);
+  }
   const auto* next = first_waiting(state);
   if (next == nullptr) return "no token epoch issues: the key for the next one is being made";
   const auto which = "token epoch " + std::to_string(next->number);

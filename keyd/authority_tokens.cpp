@@ -193,7 +193,11 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
     // of an older copy of the state: it may have begun since
     const bool doubtful = pool.overtaken && !epoch.begun;
     const bool exposed = draft.issuers_exposed.contains(state.name) && !epoch.ristretto.empty();
-    if (elsewhere || doubtful || exposed || burned) sight.cut.insert(epoch.number);
+    // of a type that was not wanted when it was made; whose clients wait for the next epoch
+    const bool lacking = !epoch.ended() && missing_type(epoch, *config) != 0;
+    const bool useless = lacking && !epoch.begun;
+    sight.rotate |= lacking && epoch.begun && !epoch.closed;
+    if (elsewhere || doubtful || exposed || burned || useless) sight.cut.insert(epoch.number);
   }
   sight.keys = count_keys(draft, epochs, *config);
 

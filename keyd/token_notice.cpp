@@ -54,6 +54,11 @@ crypto::Sha256 record_of(const PoolState& state, const TokensConfig& config) {
   return name.empty() ? crypto::Sha256{} : crypto::sha256(as_bytes(name));
 }
 
+std::uint16_t missing_type(const TokenEpoch& epoch, const TokensConfig& config) {
+  if (config.blind_rsa && epoch.blind_rsa.empty()) return TokenTypes::blind_rsa_code;
+  return config.ristretto && epoch.ristretto.empty() ? config.ristretto_type : std::uint16_t{0};
+}
+
 SecretBytes token_block(const PoolState& state, const TokensConfig& config) {
   const auto origins = origin_info(config);
   wire::TokenBlock block;

@@ -15,6 +15,9 @@ std::uint16_t redeemer_of(const PoolState& state, const TokensConfig& config);
 // What names the record, hashed; another one when it moves. Zero: nobody records.
 ticket::crypto::Sha256 record_of(const PoolState& state, const TokensConfig& config);
 
+// The code point of a type that is wanted, and that the epoch has no key of; 0: it has all.
+std::uint16_t missing_type(const TokenEpoch& epoch, const TokensConfig& config);
+
 // For the redeemers, in the bundle's secrets (wire/token_block.hpp).
 ticket::SecretBytes token_block(const PoolState& state, const TokensConfig& config);
 // For people, in the manifest.

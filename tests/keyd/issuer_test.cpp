@@ -892,6 +892,29 @@ TEST_SUITE("issuer") {
     CHECK(capacities() == std::vector<std::uint32_t>{2000, 5});
   }
 
+  TEST_CASE("a type that is wanted from now on gets its keys at once, not with the next epoch") {
+    for (const bool redis : {true, false}) {
+      for (const bool announced : {true, false}) {
+        CAPTURE(redis);
+        CAPTURE(announced);
+        IssuingHouse house(tokens_config(redis));
+        house.run(announced ? 23h + 30min : 3h);
+        const auto next = announced ? 3u : 2u;
+        house.config.ristretto = true;
+        house.reload();
+        CHECK(house.alarm("issuing").find("0x0005") != std::string::npos);
+        CHECK(house.ask() == 200);  // what there is goes on
+        house.run(61s);
+        CHECK(house.issuing() == next);
+        CHECK(house.ask(TokenType::ristretto) == 200);
+        CHECK(house.ask() == 200);
+        CHECK(house.alarm("issuing").empty());
+        house.run(1h);
+        CHECK(house.issuing() == next);
+      }
+    }
+  }
+
   TEST_CASE("a redeemer that enrols late is told that it is the one, and then it begins") {
     auto config = tokens_config(false);
     config.redeemer = "web2";
