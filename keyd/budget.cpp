@@ -37,6 +37,11 @@ void Budget::give_back(const Taken& taken) {
   window.tokens -= std::min(window.tokens, taken.tokens);
 }
 
+// What was taken before goes back into no window: its time is the old one.
+void Budget::move_time(seconds shift) {
+  for (auto& window : oldest_first_) window.since += shift;
+}
+
 void Budget::forget_ended(sys_seconds now) {
   while (!oldest_first_.empty() && oldest_first_.front().since + limits_.window <= now) {
     by_client_.erase(oldest_first_.front().client);

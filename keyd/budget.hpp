@@ -15,7 +15,8 @@ namespace keyd {
 
 // A client's window begins with its first request and lasts `window`; then the next
 // begins. So around its end a client may have two budgets in a short time. Goes by
-// boot time (Moment::steady): setting a clock opens no window. One thread.
+// boot time (Moment::steady): setting a clock opens no window, nor does to accept it
+// (move_time). One thread.
 class Budget {
  public:
   // Clients whose windows have not ended. For one more there is no place: to forget
@@ -51,6 +52,9 @@ class Budget {
                                  ticket::sys_seconds now);
   // Into the window that it was taken from, if that is still the client's.
   void give_back(const Taken& taken);
+
+  // The clock was set by that much, and accepted: windows last no longer and no shorter.
+  void move_time(ticket::seconds shift);
 
   // Other limits from now on; what was taken stays taken.
   void limit(Limits limits) { limits_ = limits; }

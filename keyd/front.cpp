@@ -209,6 +209,13 @@ void Front::make_sentinel(const MakeSentinel& sentinel) {
   upstream_->sentinel_made({sentinel.pool, sentinel.epoch, "nobody minds a store here"});
 }
 
+void Front::accept_clock() {
+  const auto shift = clock_.now().apart;
+  clock_.anchor();
+  started_ += shift;
+  issuers_.move_time(shift);
+}
+
 void Front::stop() {
   stopping_ = true;
   issuers_.stop();
@@ -267,6 +274,7 @@ int run_front(int socket) {
   events.set_up = [&](const Setup& setup) { return answer_setup(front, setup); };
   events.reported = [&](const Report& report) { front.report(report); };
   events.make_sentinel = [&](const MakeSentinel& sentinel) { front.make_sentinel(sentinel); };
+  events.clock_accepted = [&] { front.accept_clock(); };
   events.changed = [&](const std::string& pool) { front.changed(pool); };
   events.stop = [&] {
     front.stop();

@@ -59,6 +59,8 @@ class Front {
   void make_sentinel(const MakeSentinel& sentinel);
   // What the keeper says of itself, for /metrics and the status page.
   void report(Report report) { report_ = std::move(report); }
+  // The wall clock is right from now on, as it stands; no window of a budget ends by that.
+  void accept_clock();
   // No new connections; those that wait are answered.
   void stop();
 

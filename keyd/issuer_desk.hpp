@@ -60,6 +60,8 @@ class IssuerDesk : public std::enable_shared_from_this<IssuerDesk> {
   // so they count for nothing.
   IssuerAnswer give_up(Call& call);
 
+  // The clock was accepted as it was set.
+  void move_time(ticket::seconds shift) { budget_.move_time(shift); }
   const std::string& pool() const { return setup_.pool; }
   const Attestation& attestation() const { return attestation_; }
   IssuerCounts& counts() { return counts_; }

@@ -119,6 +119,10 @@ void IssuerListeners::adopt(Prepared prepared) {
   for (auto& [pool, gone] : before) close(*gone.room);
 }
 
+void IssuerListeners::move_time(ticket::seconds shift) {
+  for (auto& [pool, open] : open_) open.room->desk->move_time(shift);
+}
+
 void IssuerListeners::stop() {
   for (auto& [pool, open] : open_) close(*open.room);
 }

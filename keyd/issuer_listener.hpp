@@ -46,6 +46,8 @@ class IssuerListeners {
   };
   Prepared prepare(const std::vector<IssuerSetup>& issuers);
   void adopt(Prepared prepared);
+  // The clock was accepted as it was set.
+  void move_time(ticket::seconds shift);
   // No new connections.
   void stop();
 

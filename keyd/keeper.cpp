@@ -410,6 +410,7 @@ void Keeper::order(std::uint64_t connection, Order order) {
   if (order.kind == Order::Kind::accept_clock) {
     order.shift = clock_.now().apart;
     clock_.anchor();
+    front_.send(ClockAccepted{});
   }
   authority_.order(std::move(order),
                    [this, connection](const json& answer) { admin_.answer(connection, answer); });

@@ -100,6 +100,7 @@ void KeeperLink::handle(const ToFront& message) {
   if (const auto* answer = std::get_if<Enrolled>(&message)) return take(*answer);
   if (const auto* published = std::get_if<Directory>(&message)) return take(*published);
   if (const auto* answer = std::get_if<Issued>(&message)) return take(*answer);
+  if (std::holds_alternative<ClockAccepted>(message)) return events_.clock_accepted();
   events_.make_sentinel(std::get<MakeSentinel>(message));
 }
 

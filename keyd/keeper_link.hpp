@@ -17,6 +17,7 @@ class KeeperLink : public Upstream {
     std::function<void(const std::string& pool)> changed;  // a new generation
     std::function<void(const Report&)> reported;           // for those who watch
     std::function<void(const MakeSentinel&)> make_sentinel;
+    std::function<void()> clock_accepted;
     std::function<void()> stop;
     std::function<void(const std::string& why)> lost;  // the keeper is gone
   };

@@ -45,6 +45,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PoolReport, name, generation, issued_at, not_
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, store_failures, clock_apart, pools)
 void to_json(Json&, const Stop&) {}
 void from_json(const Json&, Stop&) {}
+void to_json(Json&, const ClockAccepted&) {}
+void from_json(const Json&, ClockAccepted&) {}
 
 namespace {
 
@@ -60,6 +62,8 @@ template <>
 constexpr const char* type_of<Enrolled> = "enrolled";
 template <>
 constexpr const char* type_of<Stop> = "stop";
+template <>
+constexpr const char* type_of<ClockAccepted> = "clock accepted";
 template <>
 constexpr const char* type_of<Ping> = "ping";
 template <>

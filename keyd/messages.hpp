@@ -113,6 +113,9 @@ struct MakeSentinel {
   std::uint32_t capacity = 0;      // tokens
 };
 
+// An operator has taken the machine's clock, as it is now, for the truth.
+struct ClockAccepted {};
+
 struct Stop {};
 
 // Answered by a Pong of the same number: is the front's loop turning?
@@ -174,7 +177,7 @@ struct RecordLost {
 };
 
 using ToFront = std::variant<Setup, Publish, AddWrap, Enrolled, Stop, Ping, Report, Directory,
-                             Issued, MakeSentinel>;
+                             Issued, MakeSentinel, ClockAccepted>;
 using ToKeeper = std::variant<SetUp, Enrol, SeenList, Pong, Issue, SentinelMade, RecordLost>;
 
 std::string write_message(const ToFront& message);

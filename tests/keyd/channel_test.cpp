@@ -74,7 +74,10 @@ TEST_SUITE("messages") {
               "info",
               {{"web", "CA", {{"web1", "", "", "DNS:web1"}}}}},
         Publish{"web", 18446744073709551615u, "{}", {{"web1", 65535, "AA"}}},
-        AddWrap{"web", 2, {"web1", 1, "AA"}}, Enrolled{7, 403, 0, 0, "no \"role\""}, Stop{}};
+        AddWrap{"web", 2, {"web1", 1, "AA"}},
+        Enrolled{7, 403, 0, 0, "no \"role\""},
+        Stop{},
+        keyd::ClockAccepted{}};
     for (const auto& message : to_front) {
       const auto text = write_message(message);
       CAPTURE(text);

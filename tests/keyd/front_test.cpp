@@ -2,8 +2,13 @@
 #include "front.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+
+#include "channel.hpp"
+#include "keeper_link.hpp"
 
 using namespace std::chrono_literals;
 using keyd::Seen;
@@ -65,6 +70,29 @@ TEST_SUITE("front") {
     REQUIRE(house.upstream.told.size() == 2);
     REQUIRE(house.upstream.told.back().size() == 1);
     CHECK(house.upstream.told.back().front().applied == 101);
+  }
+
+  TEST_CASE("promise 10: that a clock was accepted is told to the front, which then goes by it") {
+    boost::asio::io_context context(1);
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    int accepted = 0;
+    keyd::KeeperLink::Events events;
+    events.clock_accepted = [&] { ++accepted; };
+    events.lost = [](const std::string&) {};
+    const keyd::KeeperLink keeper(context, ends[0], std::move(events));
+    const auto message = keyd::frame(keyd::write_message(keyd::ToFront(keyd::ClockAccepted{})),
+                                     keyd::front_frame_limit);
+    REQUIRE(::write(ends[1], message.data(), message.size()) == ssize_t(message.size()));
+    ::close(ends[1]);
+    context.run_for(10s);
+    CHECK(accepted == 1);
+
+    House house;
+    const auto before = house.front.now();
+    house.front.accept_clock();
+    CHECK(house.front.now().apart == 0s);
+    CHECK(house.front.now().steady - before.steady <= 1s);  // nobody set the clock here
   }
 
   TEST_CASE("a message tells of a thousand members at most") {
