@@ -81,6 +81,7 @@ asio::awaitable<void> RedisLink::talk() {
   connecting_ = true;
   connect_until_ = steady_clock::now() + longest_connect;
   co_await connect();
+  if (session_ == nullptr) co_return;
   connecting_ = false;
   session_->connected(steady_clock::now());
   write();

@@ -163,6 +163,20 @@ TEST_SUITE("redis link") {
     CHECK(answers == 10);
   }
 
+  TEST_CASE("who is stopped while it connects is not connected any more") {
+    const RealRedis redis;
+    Loop loop;
+    for (int steps = 0; steps < 12; ++steps) {
+      CAPTURE(steps);
+      loop.context.restart();
+      {
+        const keyd::RedisClaimer claimer(loop.context, redis.socket(), {}, loop.log());
+        for (int i = 0; i < steps; ++i) loop.context.poll_one();
+      }
+      loop.until([] { return false; }, 20ms);
+    }
+  }
+
   TEST_CASE("promise 13: the front makes a sentinel, and tells within seconds that it is lost") {
     RealRedis redis;
     Loop loop;
