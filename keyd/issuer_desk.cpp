@@ -116,23 +116,28 @@ void IssuerDesk::ask_for_tokens(const std::shared_ptr<Call>& call, const Asked& 
     call->answer = over_budget(taken.error());
     return;
   }
-  call->taken = *taken;
+  *call->taken = *taken;
   queue(call, asked.body);
 }
 
 void IssuerDesk::queue(const std::shared_ptr<Call>& call, std::string_view body) {
   Issue issue{0, setup_.pool, base64url(as_bytes(body)), call->form == Form::batch};
-  const auto begin = [self = shared_from_this(), waiting = std::weak_ptr(call),
+  const auto begin = [self = shared_from_this(), waiting = std::weak_ptr(call), taken = call->taken,
                       issue = std::move(issue)] {
-    if (waiting.expired()) return false;
-    self->upstream_.issue(issue, [self, waiting](const Issued& issued) {
+    const auto call = waiting.lock();
+    if (!call) self->give_back(*taken);
+    if (!call || call->given_up) return false;
+    call->handed_on = true;
+    self->upstream_.issue(issue, [self, waiting, taken](const Issued& issued) {
       self->keeper_.leave();
-      if (const auto call = waiting.lock()) self->finish(*call, issued);
+      if (issued.status != 200) self->give_back(*taken);
+      const auto call = waiting.lock();
+      if (call && !call->given_up) self->finish(*call, issued);
     });
     return true;
   };
   if (keeper_.come(begin)) return;
-  give_back(*call);
+  give_back(*call->taken);
   call->answer = unavailable(busy);
 }
 
@@ -140,7 +145,7 @@ void IssuerDesk::finish(Call& call, const Issued& issued) {
   auto body = from_base64url(issued.body);
   const bool signed_it = issued.status == 200 && body && !body->empty();
   if (signed_it) {
-    counts_.tokens += call.taken->tokens;
+    counts_.tokens += (*call.taken)->tokens;
     const bool batch = call.form == Form::batch;
     call.answer = IssuerAnswer{
         200,
@@ -148,7 +153,7 @@ void IssuerDesk::finish(Call& call, const Issued& issued) {
         std::make_shared<const std::string>(as_text(*body)),
         {{"Cache-Control", "no-store"}}};
   } else {
-    give_back(call);
+    give_back(*call.taken);
     call.answer = issued.status == 422 ? issuer_refusal(422, issued.error)
                                        : unavailable(issued.error.empty() ? busy : issued.error);
   }
@@ -156,12 +161,13 @@ void IssuerDesk::finish(Call& call, const Issued& issued) {
 }
 
 IssuerAnswer IssuerDesk::give_up(Call& call) {
-  give_back(call);
+  call.given_up = true;
+  if (!call.handed_on) give_back(*call.taken);
   return unavailable("the keeper has not answered: try again");
 }
 
-void IssuerDesk::give_back(Call& call) {
-  if (const auto taken = std::exchange(call.taken, std::nullopt)) budget_.give_back(*taken);
+void IssuerDesk::give_back(std::optional<Budget::Taken>& taken) {
+  if (const auto was = std::exchange(taken, std::nullopt)) budget_.give_back(*was);
 }
 
 IssuerAnswer IssuerDesk::over_budget(const Budget::Over& over) {

@@ -44,7 +44,10 @@ class IssuerDesk : public std::enable_shared_from_this<IssuerDesk> {
    private:
     friend class IssuerDesk;
     ticket::token::Form form = ticket::token::Form::single;
-    std::optional<Budget::Taken> taken{};
+    using Taken = std::shared_ptr<std::optional<Budget::Taken>>;
+    Taken taken = std::make_shared<std::optional<Budget::Taken>>();  // and not given back
+    bool handed_on = false;                                          // the keeper has it
+    bool given_up = false;
   };
 
   // `upstream`, `keeper` (how many requests it works on at once) and `counts` outlive it.
@@ -56,8 +59,8 @@ class IssuerDesk : public std::enable_shared_from_this<IssuerDesk> {
 
   std::shared_ptr<Call> ask(const issuer::Asked& asked, const Credentials& shown,
                             ticket::Moment now, std::function<void()> wake);
-  // Nobody waits for it any longer: what to tell the client. Its tokens are no client's,
-  // so they count for nothing.
+  // Nobody waits for it any longer: what to tell the client. Once the keeper has it, its
+  // tokens count all the same, unless it refuses: it has had the work.
   IssuerAnswer give_up(Call& call);
 
   // The clock was accepted as it was set.
@@ -72,7 +75,7 @@ class IssuerDesk : public std::enable_shared_from_this<IssuerDesk> {
                       const Credentials& shown, ticket::Moment now);
   void queue(const std::shared_ptr<Call>& call, std::string_view body);
   void finish(Call& call, const Issued& issued);
-  void give_back(Call& call);
+  void give_back(std::optional<Budget::Taken>& taken);
   IssuerAnswer over_budget(const Budget::Over& over);
 
   IssuerSetup setup_;

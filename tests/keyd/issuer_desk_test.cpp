@@ -250,22 +250,62 @@ TEST_SUITE("issuer desk") {
     CHECK(desk.woken == 1);
   }
 
-  TEST_CASE("who gives up has its tokens back, and a late answer is nobody's") {
-    Desk desk(1);
-    const auto wanted = withdrawal(desk.keeper.add(TokenType::ristretto, "web", noon));
-    desk.keeper.slow = true;
-    auto first = desk.ask(wanted, Form::single);
-    CHECK(desk.desk->give_up(*first).status == 503);
-    first.reset();
+  TEST_CASE("a late answer is nobody's, and counts all the same unless it is a refusal") {
+    for (const bool evicted : {false, true}) {  // or tired of waiting
+      for (const bool refused : {false, true}) {
+        CAPTURE(evicted);
+        CAPTURE(refused);
+        Desk desk(1);
+        const auto wanted = withdrawal(desk.keeper.add(TokenType::ristretto, "web", noon));
+        desk.keeper.slow = true;
+        auto first = desk.ask(wanted, Form::single);
+        if (!evicted) CHECK(desk.desk->give_up(*first).status == 503);
+        first.reset();
+        CHECK(desk.ask(wanted, Form::single)->answer->status == 429);
 
-    const auto second = desk.ask(wanted, Form::single);
-    CHECK_FALSE(second->answer.has_value());
-    desk.keeper.answer_next();  // the first one's
-    CHECK_FALSE(second->answer.has_value());
-    CHECK(desk.counts.tokens == 0);
-    desk.keeper.answer_next();
-    CHECK(second->answer->status == 200);
-    CHECK(desk.door.inside() == 0);
+        if (refused) desk.keeper.instead = keyd::Issued{0, 503, "", "no key issues now"};
+        desk.keeper.answer_next();
+        desk.keeper.instead.reset();
+        CHECK(desk.counts.tokens == 0);
+        const auto second = desk.ask(wanted, Form::single);
+        CHECK(second->answer.has_value() == !refused);
+        if (!refused) continue;
+        desk.keeper.answer_next();
+        CHECK(second->answer->status == 200);
+        CHECK(desk.door.inside() == 0);
+      }
+    }
+  }
+
+  TEST_CASE("who gives up before the keeper has heard of it has its tokens back") {
+    for (const bool evicted : {false, true}) {
+      CAPTURE(evicted);
+      Desk desk(2, 1, 1);
+      const auto wanted = withdrawal(desk.keeper.add(TokenType::ristretto, "web", noon));
+      desk.keeper.slow = true;
+      const auto first = desk.ask(wanted, Form::single);
+      auto second = desk.ask(wanted, Form::single);  // in the queue
+      if (!evicted) desk.desk->give_up(*second);
+      second.reset();
+      desk.keeper.answer_next();
+      CHECK(first->answer->status == 200);
+      CHECK(desk.keeper.asked.size() == 1);
+      CHECK_FALSE(desk.ask(wanted, Form::single)->answer.has_value());
+      CHECK(desk.ask(wanted, Form::single)->answer->status == 429);
+    }
+  }
+
+  TEST_CASE("a clock that is set and accepted ends no window of a budget") {
+    for (const auto shift : {9 * 24h, -9 * 24h}) {
+      CAPTURE(shift.count());
+      Desk desk(1);
+      const auto wanted = withdrawal(desk.keeper.add(TokenType::ristretto, "web", noon));
+      CHECK(desk.ask(wanted, Form::single)->answer->status == 200);
+      desk.desk->move_time(shift);
+      const auto request = Desk::request_of(wanted, Form::single);
+      CHECK(desk.ask(request, "sha256:aa", noon + shift + 3599s)->answer->status == 429);
+      CHECK(desk.ask(request, "sha256:aa", noon + shift + 3600s)->answer->status == 200);
+    }
   }
 
   TEST_CASE("the keeper works on a few requests at once, and some wait") {
