@@ -391,11 +391,11 @@ TEST_SUITE("haproxy") {
 
   TEST_CASE("promise 6: a context for each, and yet HAProxy's cache passes by the certificate") {
     auto& [world, haproxy, port, server] = fed();
-    const auto begin = [&](const Haproxy& at) {
+    const auto begin = [&world = world](const Haproxy& at) {
       REQUIRE_FALSE(world.visit(at.secure, {.version = Tls::v1_2}).ok);  // no certificate
       REQUIRE(world.visit(at.plain, {.version = Tls::v1_2, .keep = "id", .ticket = false}).ok);
     };
-    const auto offer = [&](std::uint16_t where) {
+    const auto offer = [&world = world](std::uint16_t where) {
       return world.visit(where, {.version = Tls::v1_2, .offer = "id", .ticket = false});
     };
     {
