@@ -301,6 +301,17 @@ TEST_SUITE("client: cache file") {
     CHECK(lacking.why == "certificate of another name");
   }
 
+  TEST_CASE("the fuzzer's seed, which lacks its checksum, is of today's layout") {
+    auto seed =
+        support::read_text(support::source_root() / "fuzz/corpus/parse_session_cache/two-sessions");
+    const auto sum = ticket::crypto::sha256(ticket::as_bytes(seed));
+    seed += ticket::as_text(sum);
+    const auto sessions =
+        ticket::client::parse_session_cache(ticket::as_bytes(seed), sys_seconds(1'790'000'000s));
+    REQUIRE(sessions.has_value());
+    CHECK(sessions->size() == 2);
+  }
+
   TEST_CASE("client promise: a lineage ends in the file too") {
     const TempFolder folder;
     const std::string path = folder / "sessions";
