@@ -320,6 +320,33 @@ TEST_SUITE("openssl: contexts") {
     }
   }
 
+  TEST_CASE("promise 6: nor under a name so long that nothing else would find room beside it") {
+    for (const std::size_t size : {189u, 190u, 191u, 222u, 223u, 254u, 255u}) {
+      for (const int version : both_versions) {
+        CAPTURE(size);
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        const auto asking = [&](const char* ca) {
+          auto context = server_context("a.test", true);
+          SSL_CTX_set_client_CA_list(context.get(), ca_list({ca}));
+          attach(context.get(), server);
+          return context;
+        };
+        const auto x = asking("X"), y = asking("Y");
+        const std::string name(size, 'n');
+        const auto visit = [&](const ContextPtr& to, const SSL_SESSION* session) {
+          return connect(to.get(), {.version = version, .name = name.c_str(), .session = session});
+        };
+        const auto by_x = visit(x, nullptr).session;
+        REQUIRE(by_x);
+        CHECK(visit(x, by_x.get()).resumed);
+        CHECK_FALSE(visit(y, by_x.get()).resumed);
+      }
+    }
+  }
+
   TEST_CASE("promise 6: nor is it when a connection is switched behind our back") {
     for (const int version : both_versions) {
       CAPTURE(version_name(version));
