@@ -1,7 +1,5 @@
 #include "server_name.hpp"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -15,25 +13,20 @@ char lower(unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c 
 
 constexpr unsigned char host_name = 0;  // the one name type there is
 
-// Of the name and, where certificates are asked for, NUL and the CAs' digest in hex: whole, as
-// the client chooses how long the name is. No name has a NUL.
+// name | where certificates are asked for: NUL, hex of the CAs' digest. No name has a NUL.
 std::array<unsigned char, 8> hash_of(const ServerName& name, const ClientCas& cas) {
   static constexpr char digits[] = "0123456789abcdef";
+  std::array<char, 256 + 1 + 64> text;
+  char* end = std::ranges::copy(name.view(), text.data()).out;
+  if (cas.asked) {
+    *end++ = '\0';
+    for (const unsigned char byte : cas.digest) {
+      *end++ = digits[byte >> 4];
+      *end++ = digits[byte & 0xf];
+    }
+  }
   std::array<unsigned char, 8> hash;
-  if (!cas.asked) {
-    tkt_core_name_hash(name.view().data(), name.view().size(), hash.data());
-    return hash;
-  }
-  std::array<unsigned char, 256 + 1 + 64> text;
-  auto* end = std::ranges::copy(name.view(), text.data()).out;
-  *end++ = '\0';
-  for (const unsigned char byte : cas.digest) {
-    *end++ = static_cast<unsigned char>(digits[byte >> 4]);
-    *end++ = static_cast<unsigned char>(digits[byte & 0xf]);
-  }
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(text.data(), std::size_t(end - text.data()), digest);
-  std::copy_n(digest, hash.size(), hash.data());
+  tkt_core_name_hash(text.data(), std::size_t(end - text.data()), hash.data());
   return hash;
 }
 
