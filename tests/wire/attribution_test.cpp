@@ -27,6 +27,14 @@ TEST_SUITE("attribution") {
     CHECK(name_hash("") == ByteArray<8>{});
     CHECK(name_hash(std::string(255, 'x')) != name_hash(std::string(254, 'x')));
   }
+
+  TEST_CASE("nothing behind a long name is cut off, however long it is") {
+    for (const std::size_t size : {190, 191, 255, 256, 319, 320, 321, 1000}) {
+      CAPTURE(size);
+      const std::string text(size, 'x');
+      CHECK(name_hash(text + "1") != name_hash(text + "2"));
+    }
+  }
 }
 
 }  // namespace ticket::wire
