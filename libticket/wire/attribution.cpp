@@ -1,9 +1,5 @@
 #include "wire/attribution.hpp"
 
-#include <algorithm>
-
-#include "crypto/digest.hpp"
-
 namespace ticket::wire {
 
 namespace {
@@ -37,18 +33,6 @@ Checked<Attribution> parse_attribution(BytesView bytes) {
   attribution.name_hash = TRY(cursor.array<8>());
   TRY(cursor.end());
   return attribution;
-}
-
-ByteArray<8> name_hash(std::string_view server_name) {
-  if (server_name.empty()) return {};
-  std::array<std::byte, max_name_size> lower;
-  const auto size = std::min(server_name.size(), lower.size());
-  for (std::size_t i = 0; i < size; ++i) {
-    const char c = server_name[i];
-    lower[i] = static_cast<std::byte>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  }
-  const auto hash = crypto::sha256(BytesView(lower).first(size));
-  return to_array(std::span(hash).first<8>());
 }
 
 }  // namespace ticket::wire
