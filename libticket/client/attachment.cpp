@@ -40,7 +40,7 @@ bool give(SSL* ssl, Note& note, Session&& session) {
 
 // A connection that is used again ends what it was about, and is whose its SSL_CTX is now.
 void begin_anew(SSL* ssl, Note& note) {
-  if (note.started) note.end(End::abandoned);
+  if (note.started) note.give_up();
   note.forget();
   if (const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl)); attachment != nullptr) {
     note.client = attachment->client;
@@ -240,7 +240,7 @@ void handshake_starts(SSL* ssl) {
     return;
   }
   if (note != nullptr && note->started) {  // used again, and not prepared
-    note->end(End::abandoned);
+    note->give_up();
     note->forget();
     SSL_set_session(ssl, nullptr);
   }
@@ -269,9 +269,10 @@ void hello_sent(Note& note, const SSL* ssl) {
   note.sent = true;
 }
 
-// Whether a handshake ends because there is nothing more to read.
+// Whether a handshake ends because there is nothing more to read, or nobody to write to.
 bool hung_up(const SSL* ssl) {
-  return SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl)) == 0;
+  return (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl)) == 0) ||
+         (SSL_want_write(ssl) && BIO_should_retry(SSL_get_wbio(ssl)) == 0);
 }
 
 void on_info(const SSL* told, int where, int value) {
@@ -283,14 +284,15 @@ void on_info(const SSL* told, int where, int value) {
   if ((where & SSL_CB_HANDSHAKE_START) != 0) quietly([&] { handshake_starts(ssl); });
   if (Note* note = note_of(ssl)) {
     constexpr int fatal = 2;
-    if (note->started && !note->sent && SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO) {
+    const bool goes_on = (where & SSL_CB_LOOP) != 0;  // to the next state: this one's work is done
+    if (goes_on && note->started && !note->sent && SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO) {
       hello_sent(*note, ssl);
     }
     if ((where & SSL_CB_HANDSHAKE_DONE) != 0) quietly([&] { handshake_ended(*note, ssl); });
     const bool alert = (where & SSL_CB_ALERT) != 0 && (value >> 8) == fatal;
     if (alert && note->started) {
       // before the ClientHello it is our own: that could not be made
-      quietly([&] { note->end(note->sent ? End::failed : End::abandoned); });
+      quietly([&] { note->end(note->sent ? End::failed : End::unmade); });
     }
     if ((where & SSL_CB_EXIT) != 0 && value <= 0 && note->sent && hung_up(ssl)) {
       quietly([&] { note->end(End::failed); });

@@ -144,9 +144,10 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
       log(LogLevel::warning, server.text() + " ended a handshake that offered a ticket of " +
                                  pool.text() + ": it is on its own for a time");
     }
-  } else if (end == End::abandoned) {
+  } else if (end == End::silent || end == End::unmade || end == End::abandoned) {
     add(Count::failed);
-    doubts_.abandoned(server);
+    if (end == End::silent) doubts_.silent(server, options_.clock());
+    if (end == End::unmade) doubts_.skip_next(server);
   } else if (end == End::resumed) {
     add(Count::resumed);
     if (other) add(Count::resumed_other);

@@ -61,8 +61,15 @@ struct Offer {
   Verdict why = Verdict::none;
 };
 
-// How a handshake that was prepared ended: `abandoned`, when the server had no part in that.
-enum class End { full, resumed, failed, abandoned };
+// How a handshake that was prepared ended.
+enum class End {
+  full,
+  resumed,
+  failed,     // by the server's doing
+  silent,     // the application waited, and gave it up
+  unmade,     // there was no ClientHello
+  abandoned,  // too soon to say anything of the server
+};
 
 class Client {
  public:

@@ -52,6 +52,8 @@ struct Note {
   void forget();
   // Tells the client how the handshake ended, once.
   void end(End how);
+  // The same of one that the application ended.
+  void give_up();
 };
 
 // nullptr when there is none.

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "client/setting.hpp"
+#include "support/joined.hpp"
 
 using namespace world;
 using namespace std::chrono_literals;
@@ -73,34 +74,126 @@ TEST_SUITE("client: ends") {
     CHECK(setting.client.counters().stored == 2);
   }
 
-  TEST_CASE("a handshake that the application gives up speaks against no server") {
+  TEST_CASE("a handshake that the application gives up at once says nothing of the server") {
     Setting setting;
     const auto a = server(shared);
-    const auto doubted = [&] { return setting.client.counters().doubted; };
+    setting.visit("a.test", a);
     for (int i = 0; i < 3; ++i) {
       setting.visit("a.test", a);
-      CHECK(setting.visit("b.test", a, {.server_dies = 1}).offered);  // nothing was heard
-      CHECK(doubted() == 0);
-      const auto next = setting.visit("b.test", a);
-      CHECK(next.why == "after a failed handshake");
-      CHECK(next.completed);
+      const auto given_up =
+          setting.visit("b.test", a, {.server_dies = 1, .waits = [&] { setting.client.pass(1s); }});
+      CHECK(given_up.offered);
     }
     CHECK(setting.visit("b.test", a).resumed);
+    CHECK(setting.client.counters().doubted == 0);
+    CHECK(setting.client.counters().failed == 3);
+  }
 
-    setting.visit("a.test", a);
-    const auto ssl = setting.connection();
-    REQUIRE(setting.prepare(ssl, "c.test"));
-    REQUIRE(info_of(ssl.get()).offered == 1);
-    SSL_set_connect_state(ssl.get());
-    BIO* from = BIO_new(BIO_s_mem());
-    BIO_set_mem_eof_return(from, -1);
-    SSL_set_bio(ssl.get(), from, BIO_new(BIO_s_mem()));
-    SSL_do_handshake(ssl.get());
-    CHECK(doubted() == 0);
-    BIO_set_mem_eof_return(from, 0);
-    SSL_do_handshake(ssl.get());  // it hung up
-    ERR_clear_error();
-    CHECK(doubted() == 1);
+  TEST_CASE("of addresses that race, the one that loses costs the next race nothing") {
+    Setting setting;
+    const auto at = server(shared);
+    setting.visit("a.test", at);
+    for (int race = 0; race < 6; ++race) {
+      CAPTURE(race);
+      setting.visit("b.test", at);  // so that there are tickets for both
+      const auto first = setting.connection();
+      auto second = setting.connection();
+      REQUIRE(setting.prepare(first, "a.test"));
+      REQUIRE(setting.prepare(second, "a.test"));
+      CHECK(info_of(first.get()).offered == 1);
+      SSL_set_connect_state(second.get());
+      SSL_set_bio(second.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+      SSL_do_handshake(second.get());
+      REQUIRE(connect(first.get(), at.get()));
+      CHECK(info_of(first.get()).resumed == 1);
+      second.reset();
+    }
+  }
+
+  TEST_CASE("a server that is silent at tickets is offered two of them in ten minutes") {
+    Setting setting;
+    const auto a = server(shared), b = server(shared);
+    int stalled = 0;
+    const auto at_b = [&] {
+      setting.visit("a.test", a);
+      // silent at a ticket, and no other way
+      const auto ssl = setting.connection();
+      REQUIRE(setting.prepare(ssl, "b.test"));
+      const bool offers = info_of(ssl.get()).offered == 1;
+      if (!offers) return connect(ssl.get(), b.get());
+      SSL_set_connect_state(ssl.get());
+      SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+      BIO_set_mem_eof_return(SSL_get_rbio(ssl.get()), -1);
+      SSL_do_handshake(ssl.get());
+      setting.client.pass(10s);
+      ++stalled;
+      return false;
+    };
+    for (int i = 0; i < 12; ++i) at_b();
+    CHECK(stalled == 2);
+    setting.client.pass(601s);
+    for (int i = 0; i < 12; ++i) at_b();
+    CHECK(stalled == 3);
+  }
+
+  TEST_CASE("a server that hangs up speaks against itself") {
+    const auto a = server(shared);
+    for (const bool writing : {false, true}) {
+      CAPTURE(writing);
+      Setting setting;
+      setting.visit("a.test", a);
+      const auto ssl = setting.connection();
+      REQUIRE(setting.prepare(ssl, "c.test"));
+      REQUIRE(info_of(ssl.get()).offered == 1);
+      const SslPtr theirs(SSL_new(a.get()));
+      support::join(ssl.get(), theirs.get());
+      support::advance(ssl.get());
+      CHECK(setting.client.counters().failed == 0);
+      if (writing) {  // the server has answered, and our Finished finds nobody
+        support::advance(theirs.get());
+        BIO* broken = BIO_new_mem_buf("", 0);
+        SSL_set0_wbio(ssl.get(), broken);
+      } else {
+        BIO_set_mem_eof_return(SSL_get_rbio(ssl.get()), 0);
+      }
+      SSL_do_handshake(ssl.get());
+      ERR_clear_error();
+      CHECK(setting.client.counters().failed == 1);
+      CHECK(setting.client.counters().doubted == 1);
+    }
+  }
+
+  TEST_CASE("a ClientHello that cannot be made, or does not go, says nothing of the server") {
+    const auto a = server(shared);
+    for (const bool made : {false, true}) {
+      CAPTURE(made);
+      Setting setting;
+      SSL_CTX_add_custom_ext(
+          setting.ctx.get(), 0xfff0, SSL_EXT_CLIENT_HELLO,
+          [](SSL* ssl, unsigned, unsigned, const unsigned char**, std::size_t*, X509*, std::size_t,
+             int* alert, void*) {
+            *alert = SSL_AD_INTERNAL_ERROR;
+            return SSL_get_app_data(ssl) == nullptr ? 0 : -1;
+          },
+          nullptr, nullptr, nullptr, nullptr);
+      for (int i = 0; i < 4; ++i) {
+        setting.visit("a.test", a);
+        setting.visit("b.test", a);
+        const auto ssl = setting.connection();
+        REQUIRE(setting.prepare(ssl, "b.test"));
+        SSL_set_connect_state(ssl.get());
+        SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()),
+                    made ? BIO_new_mem_buf("", 0) : BIO_new(BIO_s_mem()));
+        if (!made) SSL_set_app_data(ssl.get(), ssl.get());
+        CHECK(SSL_do_handshake(ssl.get()) == -1);
+        CHECK(SSL_get_error(ssl.get(), -1) != SSL_ERROR_WANT_READ);
+        ERR_clear_error();
+      }
+      CHECK(setting.client.counters().doubted == 0);
+      setting.visit("b.test", a);
+      setting.visit("a.test", a);
+      CHECK(setting.visit("b.test", a).resumed);
+    }
   }
 
   TEST_CASE("a server that ends handshakes at any ticket is soon offered none") {

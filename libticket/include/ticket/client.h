@@ -22,9 +22,12 @@
  * handshake is good for that name, was verified by OpenSSL then, and has not expired; the
  * connection verifies its server (SSL_VERIFY_PEER), with the same settings and without a
  * verify callback, whose yes may be for one name; it shows the same client certificate;
- * cipher, version and ALPN suit. A TLS 1.3 session is offered once. Early data never goes under another name. Whatever manifest or DNS say, the worst
- * that comes of it is a full handshake; a server that ends a handshake where it should
- * refuse a ticket costs that one, and then is on its own for ten minutes at least.
+ * cipher, version and ALPN suit. A TLS 1.3 session is offered once. Early data never goes
+ * under another name. Whatever manifest or DNS say, the worst that comes of it is a full
+ * handshake. A server that ends a handshake where it should refuse a ticket costs that one,
+ * and then is on its own for ten minutes at least. One that is silent there costs two, if
+ * the application waits for two seconds or more before it gives up, and is then offered
+ * nothing for as long.
  *
  * What OpenSSL lets nobody compare, keep apart by partitions: SSL_CTXs that trust other
  * CAs or have other CRLs, clients of other users, whatever must not be linked to each
