@@ -68,6 +68,7 @@ bool fills_store_late(const SSL* ssl, const StoreSettings& store) {
 Target target_of(SSL* ssl, Note& note) {
   auto target = target_of(ssl, *note.server);
   target.store_to_come = note.store_to_come = fills_store_late(ssl, target.verify.store);
+  if (note.store_to_come) target.likely_store = note.client->likely_store();
   if (note.alpn) target.alpn = *note.alpn;
   return target;
 }

@@ -172,6 +172,12 @@ void Client::note_store(const StoreSettings& store) {
       "a client: nothing is offered from here on; give each kind a client of its own");
 }
 
+std::optional<StoreSettings> Client::likely_store() const {
+  if (closed()) return std::nullopt;
+  const std::lock_guard guard(store_mutex_);
+  return store_;
+}
+
 void Client::save() {
   if (inherited()) return;  // the file is the parent's
   file_.save(options_.clock(), cache_);

@@ -90,9 +90,11 @@ class Client {
   // What became of the offer. `ticket_of`: the session's server; nullptr = none was offered.
   void conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end);
 
-  // What became of a store that was to come. Once there are two kinds, nothing is offered
-  // any more where it is to come.
+  // What became of a store that was to come. From then on sessions are compared with it, where
+  // one is to come; once there are two kinds, nothing is offered there any more.
   void note_store(const StoreSettings& store);
+  // What one that is to come is likely to become: the same as the last one.
+  std::optional<StoreSettings> likely_store() const;
 
   // Writes the cache file; no path = nothing to do. Throws std::system_error.
   void save();
@@ -149,7 +151,7 @@ class Client {
   SessionCache cache_;
   Doubts doubts_;
   CacheFile file_;
-  std::mutex store_mutex_;
+  mutable std::mutex store_mutex_;
   std::optional<StoreSettings> store_;      // the one that came
   std::atomic<bool> stores_differ_{false};  // another one came too
   std::atomic<bool> told_{false};           // that the file cannot be removed

@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "client/attachment.hpp"
 #include "client/setting.hpp"
 
 using namespace world;
@@ -141,51 +140,6 @@ TEST_SUITE("client: applications") {
     CHECK(other.why == "other name, verified by a callback");
     CHECK_FALSE(other.completed);  // which it would, had it resumed
     CHECK(setting.visit("a.test", evil, accepted).resumed);
-  }
-
-  TEST_CASE("client promise: a store that is filled when the server answers is compared then") {
-    // as libcurl 7.87 to 8.3 does it
-    ticket::client::ClientOptions options;
-    options.clock = real_now;
-    const auto client = std::make_shared<ticket::client::Client>(options);
-    REQUIRE(client->use_manifest(web));
-    const auto at = server(shared);
-    static unsigned long flags = 0;
-    struct Came {
-      bool completed, resumed;
-      long verified;
-    };
-    const auto go = [&](const std::string& host, unsigned long filled_with) {
-      flags = filled_with;
-      const auto ctx = client_context();
-      SSL_CTX_set_msg_callback(
-          ctx.get(), [](int writes, int, int, const void*, std::size_t, SSL* ssl, void*) {
-            if (writes != 0) return;
-            X509_STORE_set_flags(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), flags);
-          });
-      REQUIRE(ticket::client::attach(client, ctx.get(), "",
-                                     ticket::client::Server::parse(host + ":443")));
-      const SslPtr ssl(SSL_new(ctx.get()));
-      SSL_set_tlsext_host_name(ssl.get(), host.c_str());
-      const bool completed = connect(ssl.get(), at.get());
-      if (completed) SSL_shutdown(ssl.get());
-      return Came{completed, SSL_session_reused(ssl.get()) == 1, SSL_get_verify_result(ssl.get())};
-    };
-    constexpr auto lax = X509_V_FLAG_TRUSTED_FIRST, strict = X509_V_FLAG_CRL_CHECK;
-
-    CHECK(go("a.test", lax).completed);
-    const auto alike = go("b.test", lax);
-    CHECK(alike.resumed);
-    CHECK(alike.verified == X509_V_OK);
-    const auto other = go("c.test", strict);
-    CHECK(other.resumed);
-    CHECK(other.verified == X509_V_ERR_APPLICATION_VERIFICATION);  // which ends the transfer
-    const auto full = go("c.test", strict);
-    CHECK_FALSE(full.resumed);
-    CHECK(full.verified == X509_V_ERR_UNABLE_TO_GET_CRL);
-    // and once it is known that they differ, nothing is guessed any more
-    CHECK(go("a.test", lax).completed);
-    CHECK_FALSE(go("a.test", lax).resumed);
   }
 
   TEST_CASE("client promise: a handshake that the client is not told of keeps nothing") {
