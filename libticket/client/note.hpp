@@ -46,6 +46,7 @@ struct Note {
   bool keeps = true;            // what comes is of the handshake that was prepared
   bool took_over = false;       // as in Attachment
   InfoCallback info = nullptr;  // the connection's own
+  std::string named;            // the server name that was set in preparing, not by the application
 
   const SSL_SESSION* offered() const { return offer ? offer->session.get() : nullptr; }
   // What the last handshake was about.

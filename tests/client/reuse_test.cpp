@@ -12,17 +12,33 @@ using namespace std::chrono_literals;
 namespace {
 
 using InfoCallback = void (*)(const SSL*, int, int);
-InfoCallback behind = nullptr;
-int told = 0;
-void chained_info(const SSL* ssl, int where, int value) {
-  ++told;
-  if (behind != nullptr) behind(ssl, where, value);
-}
+// One of several info callbacks, each of which calls the one that it found.
+template <int>
+struct Link {
+  static InfoCallback& behind() {
+    static InfoCallback callback = nullptr;
+    return callback;
+  }
+  static int& told() {
+    static int count = 0;
+    return count;
+  }
+  static void call(const SSL* ssl, int where, int value) {
+    if ((where & (SSL_CB_HANDSHAKE_START | SSL_CB_HANDSHAKE_DONE)) != 0) ++told();
+    if (behind() != nullptr) behind()(ssl, where, value);
+  }
+};
 using NewSessionCallback = int (*)(SSL*, SSL_SESSION*);
 NewSessionCallback sessions_behind = nullptr;
+int sessions_told = 0;
 int chained_session(SSL* ssl, SSL_SESSION* session) {
-  ++told;
+  ++sessions_told;
   return sessions_behind == nullptr ? 0 : sessions_behind(ssl, session);
+}
+
+std::string asked_name(const SslPtr& ssl) {
+  const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
+  return name == nullptr ? "" : name;
 }
 
 }  // namespace
@@ -72,6 +88,38 @@ TEST_SUITE("client: reuse") {
     CHECK(info_of(ssl.get()).resumed == 1);
   }
 
+  TEST_CASE(
+      "client promise: an SSL that is used again asks for the server that it is prepared for") {
+    Setting setting({}, manifest_of({pool_of({"a.test"}, "one"), pool_of({"b.test"}, "two")}));
+    const auto a = server({"DNS:a.test"}), b = server({"DNS:b.test"});
+    setting.visit("a.test", a);
+    const auto ssl = setting.connection();
+    SSL_set1_host(ssl.get(), "a.test");
+    REQUIRE(setting.prepare(ssl, "a.test"));
+    REQUIRE(connect(ssl.get(), a.get()));
+    CHECK(info_of(ssl.get()).resumed == 1);
+    SSL_shutdown(ssl.get());
+    SSL_clear(ssl.get());
+    SSL_set1_host(ssl.get(), "b.test");
+
+    REQUIRE(setting.prepare(ssl, "b.test"));
+
+    CHECK(asked_name(ssl) == "b.test");
+    CHECK(std::string(info_of(ssl.get()).pool) == "manifest:two");
+    CHECK(info_of(ssl.get()).offered == 0);
+    CHECK(connect(ssl.get(), b.get()));
+    SSL_shutdown(ssl.get());
+    SSL_clear(ssl.get());
+    REQUIRE(setting.prepare(ssl, "192.0.2.1"));
+    CHECK(asked_name(ssl) == "");
+    // one that the application sets counts, as ever
+    SSL_set_tlsext_host_name(ssl.get(), "a.test");
+    REQUIRE(setting.prepare(ssl, "b.test"));
+    CHECK(asked_name(ssl) == "a.test");
+    REQUIRE(setting.prepare(ssl, "b.test"));
+    CHECK(asked_name(ssl) == "a.test");
+  }
+
   TEST_CASE("client promise: nor by SSL_dup") {
     Setting setting;
     const auto a = server(shared);
@@ -113,32 +161,78 @@ TEST_SUITE("client: reuse") {
     CHECK(SSL_session_reused(second.get()) == 1);
   }
 
-  TEST_CASE("callbacks that are chained behind one another do not call in circles") {
+  TEST_CASE("callbacks that are chained behind one another are each called, and in no circles") {
+    const struct {
+      const char* what;
+      bool first, second, third;  // before attach, after it, and the SSL's own before prepare
+      bool fourth = false;        // after prepare
+    } cases[] = {
+        {"before attach", true, false, false},
+        {"after it", false, true, false},
+        {"both", true, true, false},
+        {"the SSL's own", true, false, true},
+        {"all before prepare", true, true, true},
+        {"one after it", true, true, false, true},
+        {"all", true, true, true, true},
+    };
+    const auto at = server(shared);
+    for (const auto& one : cases) {
+      CAPTURE(one.what);
+      const auto ctx = client_context();
+      Client client({}, web.c_str());
+      const auto chain = [&](auto link) {
+        link.behind() = SSL_CTX_get_info_callback(ctx.get());
+        SSL_CTX_set_info_callback(ctx.get(), link.call);
+      };
+      if (one.first) chain(Link<0>());
+      REQUIRE(tkt_client_attach(client.handle.get(), ctx.get(), "") == TKT_OK);
+      if (one.second) chain(Link<1>());
+      REQUIRE(tkt_client_attach(client.handle.get(), ctx.get(), "") == TKT_OK);
+      for (const bool prepared : {true, false}) {
+        CAPTURE(prepared);
+        if (!prepared && one.fourth) continue;
+        const SslPtr ssl(SSL_new(ctx.get()));
+        if (one.third) {
+          Link<2>::behind() = SSL_CTX_get_info_callback(ctx.get());
+          SSL_set_info_callback(ssl.get(), Link<2>::call);
+        }
+        if (prepared) {
+          REQUIRE(tkt_client_prepare(client.handle.get(), ssl.get(), "a.test", 443) == TKT_OK);
+        }
+        if (one.fourth) {
+          Link<3>::behind() = SSL_get_info_callback(ssl.get());
+          SSL_set_info_callback(ssl.get(), Link<3>::call);
+        }
+        Link<0>::told() = Link<1>::told() = Link<2>::told() = Link<3>::told() = 0;
+        const auto stored = client.counters().stored;
+        REQUIRE(connect(ssl.get(), at.get()));
+        CHECK(client.counters().stored == stored + (prepared ? 2 : 0));
+        // each of a handshake's one beginning and one end
+        CHECK(Link<0>::told() == (one.first ? 2 : 0));
+        CHECK(Link<1>::told() == (one.second ? 2 : 0));
+        CHECK(Link<2>::told() == (one.third ? 2 : 0));
+        CHECK(Link<3>::told() == (one.fourth ? 2 : 0));
+        SSL_shutdown(ssl.get());
+        SSL_clear(ssl.get());
+        if (!prepared) continue;
+        REQUIRE(tkt_client_prepare(client.handle.get(), ssl.get(), "a.test", 443) == TKT_OK);
+        REQUIRE(connect(ssl.get(), at.get()));
+        CHECK(info_of(ssl.get()).resumed == 1);
+      }
+    }
+  }
+
+  TEST_CASE("a session callback that is chained behind ours is called, and in no circles") {
     Setting setting;
     const auto at = server(shared);
     auto* ctx = setting.ctx.get();
-    behind = SSL_CTX_get_info_callback(ctx);
-    SSL_CTX_set_info_callback(ctx, chained_info);
     sessions_behind = SSL_CTX_sess_get_new_cb(ctx);
     SSL_CTX_sess_set_new_cb(ctx, chained_session);
     setting.attach("");
-    told = 0;
+    sessions_told = 0;
     CHECK(setting.visit("a.test", at).completed);
-    CHECK(told > 0);
+    CHECK(sessions_told == 2);
     CHECK(setting.visit("b.test", at).resumed);
-
-    const auto ssl = setting.connection();
-    REQUIRE(setting.prepare(ssl, "a.test"));
-    behind = SSL_get_info_callback(ssl.get());
-    SSL_set_info_callback(ssl.get(), chained_info);
-    told = 0;
-    REQUIRE(connect(ssl.get(), at.get()));
-    CHECK(told > 0);
-    SSL_shutdown(ssl.get());
-    SSL_clear(ssl.get());
-    REQUIRE(setting.prepare(ssl, "a.test"));
-    REQUIRE(connect(ssl.get(), at.get()));
-    CHECK(info_of(ssl.get()).resumed == 1);
   }
 
   TEST_CASE("client promise: an SSL that is used again goes by its SSL_CTX's partition of now") {
@@ -148,10 +242,13 @@ TEST_SUITE("client: reuse") {
     const auto ssl = setting.connection();
     setting.visit("a.test", at);
     REQUIRE(setting.prepare(ssl, "c.test"));
+    CHECK(info_of(ssl.get()).offered == 1);
     setting.attach("bob");
 
     REQUIRE(setting.prepare(ssl, "a.test"));
 
+    CHECK(std::string(info_of(ssl.get()).pool) == "manifest:web");
+    CHECK(asked_name(ssl) == "a.test");
     CHECK(info_of(ssl.get()).offered == 0);
     Client another;
     tkt_client_attach(another.handle.get(), setting.ctx.get(), "");

@@ -118,7 +118,9 @@ TKT_API tkt_status tkt_client_manifest_file(tkt_client *client, const char *path
  *
  *   ctx        before connections are made of it. Its session callback and its info
  *              callback are taken, once; those that were there are called too. One that is
- *              set later must call the one it found. OpenSSL's own
+ *              set later must call the one it found; it goes on being called for an ssl that
+ *              is prepared. After SSL_set_SSL_CTX the session callback that the new
+ *              SSL_CTX had is called, where OpenSSL would call the old one's. OpenSSL's own
  *              cache is off from here on
  *   partition  at most 255 bytes; sessions of one partition are never offered in another;
  *              NULL: ""
@@ -131,7 +133,8 @@ TKT_API tkt_status tkt_client_attach(tkt_client *client, SSL_CTX *ctx, const cha
  *   ssl   of an SSL_CTX that this client is attached to, not connected yet, set up: what
  *         it verifies, its versions, ciphers and certificate are looked at here
  *   host  name or address as the application knows it; becomes the server name (SNI)
- *         unless one was set, in which case that one counts
+ *         unless the application set one, in which case that one counts. One that was
+ *         set here, for an ssl that is used again, is replaced
  *   port  other than 0
  *
  * Checks no certificate and sets no host to check: SSL_set1_host is the application's. A
