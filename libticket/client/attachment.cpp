@@ -32,7 +32,7 @@ std::optional<Server> named_server(const SSL* ssl, const Server& server) {
 bool give(SSL* ssl, Note& note, Session&& session) {
   SSL_SESSION* given = session.session.get();
   if (!may_send_early(session, *note.server)) SSL_SESSION_set_max_early_data(given, 0);
-  if (session.once() && !mark_given(given)) return false;
+  if (!mark_given(given)) return false;
   if (!take_context_of(ssl, given) || SSL_set_session(ssl, given) != 1) return false;
   note.offer = std::move(session);
   return true;

@@ -66,8 +66,8 @@ Note* note_of(const SSL* ssl);
 Attachment* make_attachment(SSL_CTX* ctx);
 Note* make_note(SSL* ssl);
 
-// Marks the very session that is given to a connection, not its copies: one of TLS 1.3 is to
-// go by no other, such as one that SSL_dup makes. False when memory is short.
+// Marks the very session that is given to a connection, not its copies: it is to go by no other,
+// such as one that SSL_dup makes. False when memory is short.
 bool mark_given(SSL_SESSION* session);
 bool is_given(const SSL_SESSION* session);
 

@@ -136,6 +136,24 @@ TEST_SUITE("client: reuse") {
     CHECK(SSL_session_reused(one.get()) == 1);
   }
 
+  TEST_CASE(
+      "client promise: nor does a copy of SSL_dup take a session of TLS 1.2 to another host") {
+    Setting setting({.version = TLS1_2_VERSION});
+    const auto a = server(shared);
+    setting.visit("a.test", a);
+    const auto one = setting.connection();
+    SSL_set_connect_state(one.get());
+    REQUIRE(setting.prepare(one, "a.test"));
+    const SslPtr two(SSL_dup(one.get()));
+    REQUIRE(SSL_get_session(two.get()) != nullptr);
+    SSL_set1_host(two.get(), "x.test");
+
+    CHECK_FALSE(connect(two.get(), a.get()));  // as in a full handshake: it is for others
+    CHECK(SSL_session_reused(two.get()) == 0);
+    CHECK(connect(one.get(), a.get()));
+    CHECK(SSL_session_reused(one.get()) == 1);
+  }
+
   TEST_CASE("a session id context of the client's own is no end of a handshake") {
     Setting setting;
     const auto at = server(shared);
