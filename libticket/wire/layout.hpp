@@ -120,13 +120,13 @@
 //
 //   Client's session cache file                                client/cache_file.cpp
 //     0    8  magic        "tktclnt\0"
-//     8    1  version      3
+//     8    1  version      4
 //     9    4  count        of sessions, each (lengths u32 unless they say u8):
 //             length, partition | length, pool | length, HOST:PORT whose ticket it is |
 //             u8 length, ALPN | received 8 | expires 8 | lineage's full handshake 8 | length,
 //             its host | chain verified 1 | peer 1, depth 4, auth level 4, flags 8, callback 1,
-//             level 4, host flags 4, CT 1, store's depth 4, flags 8, host flags 4, callback 1 |
-//             SHA-256 of the client's certificate 32 | length, SSL_SESSION as DER
+//             level 4, host flags 4, CT 1, store's depth 4, flags 8, host flags 4, callback 1,
+//             time 8, cert flags 4, time 8 | SHA-256 of its certificate 32 | length, DER session
 //     n   32  SHA-256 of everything before
 //
 //   TokenChallenge (RFC 9577, section 2.1)                     token/challenge.cpp

@@ -97,9 +97,6 @@ TEST_SUITE("client: applications") {
            X509_STORE_set_verify_cb(store, [](int, X509_STORE_CTX*) { return 0; });
          },
          "other verification settings"},
-        {"function",
-         [](X509_STORE* store) { X509_STORE_set_verify(store, [](X509_STORE_CTX*) { return 0; }); },
-         "left alone: DANE, OCSP, DTLS, own store or mail address"},
         {"host",
          [](X509_STORE* store) {
            X509_VERIFY_PARAM_set1_host(X509_STORE_get0_param(store), "y.test", 0);
@@ -117,6 +114,56 @@ TEST_SUITE("client: applications") {
           world::visit(setting.client.handle.get(), strict.get(), "x.b.test", wildcard.get());
       CHECK_FALSE(visited.offered);
       CHECK(visited.why == one.why);
+    }
+  }
+
+  TEST_CASE("client promise: a store with functions of its own is left alone") {
+    const auto at = server(shared);
+    const std::function<void(X509_STORE*)> functions[] = {
+        [](X509_STORE* store) { X509_STORE_set_verify(store, [](X509_STORE_CTX*) { return 0; }); },
+        [](X509_STORE* store) {
+          X509_STORE_set_get_issuer(store, [](X509**, X509_STORE_CTX*, X509*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_check_issued(store, [](X509_STORE_CTX*, X509*, X509*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_check_revocation(store, [](X509_STORE_CTX*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_get_crl(store, [](X509_STORE_CTX*, X509_CRL**, X509*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_check_crl(store, [](X509_STORE_CTX*, X509_CRL*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_cert_crl(store, [](X509_STORE_CTX*, X509_CRL*, X509*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_check_policy(store, [](X509_STORE_CTX*) { return 0; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_lookup_certs(
+              store, [](X509_STORE_CTX*, const X509_NAME*) -> STACK_OF(X509) * { return nullptr; });
+        },
+        [](X509_STORE* store) {
+          X509_STORE_set_lookup_crls(
+              store, [](const X509_STORE_CTX*, const X509_NAME*) -> STACK_OF(X509_CRL) * {
+                return nullptr;
+              });
+        },
+    };
+    for (const auto& function : functions) {
+      CAPTURE(&function - functions);
+      Setting setting;
+      setting.visit("a.test", at);
+      const auto strict = client_context();
+      function(SSL_CTX_get_cert_store(strict.get()));
+      tkt_client_attach(setting.client.handle.get(), strict.get(), "");
+      const auto visited =
+          world::visit(setting.client.handle.get(), strict.get(), "b.test", at.get());
+      CHECK_FALSE(visited.offered);
+      CHECK(visited.why == "left alone: DANE, OCSP, DTLS, own store or mail address");
     }
   }
 
@@ -342,6 +389,7 @@ TEST_SUITE("client: applications") {
     } cases[] = {
         {"security level", [](SSL* ssl) { SSL_set_security_level(ssl, 4); }},
         {"host flags", [](SSL* ssl) { SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_WILDCARDS); }},
+        {"Suite B", [](SSL* ssl) { SSL_set_cert_flags(ssl, SSL_CERT_FLAG_SUITEB_192_LOS); }},
         {"certificate transparency",
          [](SSL* ssl) { SSL_enable_ct(ssl, SSL_CT_VALIDATION_STRICT); },  // asks for OCSP too
          "left alone: DANE, OCSP, DTLS, own store or mail address"},

@@ -107,6 +107,38 @@ TEST_SUITE("client: cache file") {
   }
 
   TEST_CASE("the fuzzer's seed, which lacks its checksum, is of today's layout") {
+  TEST_CASE("client promise: how a connection was verified counts, and outlives the process") {
+    static const auto now = std::time(nullptr);
+    const auto at = server(shared);
+    const std::function<void(SSL_CTX*, bool)> settings[] = {
+        [](SSL_CTX* ctx, bool other) {
+          if (!other) SSL_CTX_set_cert_flags(ctx, SSL_CERT_FLAG_SUITEB_128_LOS);
+        },
+        [](SSL_CTX* ctx, bool other) {
+          X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(ctx), now - (other ? 0 : 60));
+        },
+        [](SSL_CTX* ctx, bool other) {
+          auto* store = X509_STORE_get0_param(SSL_CTX_get_cert_store(ctx));
+          X509_VERIFY_PARAM_set_time(store, now - (other ? 0 : 60));
+        },
+    };
+    for (const auto& set : settings) {
+      CAPTURE(&set - settings);
+      const TempFolder folder;
+      const std::string path = folder / "sessions";
+      for (const bool other : {false, true, false}) {
+        CAPTURE(other);
+        Kept kept(path);
+        const bool first = kept.client.counters().sessions == 0;
+        set(kept.ctx.get(), other);
+        const auto visited = kept.visit(first ? "a.test" : "b.test", at);
+        CHECK(visited.completed);
+        CHECK(visited.resumed == (!first && !other));
+        if (other) CHECK(visited.why == "other verification settings");
+      }
+    }
+  }
+
     auto seed =
         support::read_text(support::source_root() / "fuzz/corpus/parse_session_cache/two-sessions");
     const auto sum = ticket::crypto::sha256(ticket::as_bytes(seed));
@@ -274,7 +306,7 @@ TEST_SUITE("client: cache file") {
     const auto whole = support::read_text(path);
     auto flipped = whole, version = whole;
     flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 1);
-    version[8] = 2;
+    version[8] = 3;
     const struct {
       std::string content;
       const char* why;

@@ -30,10 +30,11 @@
  * nothing for as long.
  *
  * What OpenSSL lets nobody compare, keep apart by partitions: SSL_CTXs that trust other
- * CAs or have other CRLs, clients of other users, whatever must not be linked to each
- * other. Also an SSL_CTX with SSL_CTX_set_cert_verify_callback: one that answers 1 counts
- * as verified. With DANE, DTLS, a demand for stapled OCSP, or a verify store of the SSL's
- * own, nothing is offered or kept.
+ * CAs or have other CRLs, connections with another purpose, trust, policies or signature
+ * algorithms, clients of other users, whatever must not be linked to each other. Also an
+ * SSL_CTX with SSL_CTX_set_cert_verify_callback: one that answers 1 counts as verified.
+ * With DANE, DTLS, a demand for stapled OCSP, or a verify store of the SSL's own, nothing
+ * is offered or kept.
  *
  * Fork: open a client in each child. One that was opened before offers and keeps nothing
  * in a child, nor touches its cache file; tkt_client_close frees no memory of it there. */
