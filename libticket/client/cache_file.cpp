@@ -263,7 +263,7 @@ SecretBytes write_session_cache(const SessionCache& cache, sys_seconds now) {
   return file;
 }
 
-CacheFile::~CacheFile() { release(); }
+CacheFile::~CacheFile() { disown(); }
 
 bool CacheFile::lock() {
   const auto path = path_ + ".lock";
@@ -344,9 +344,9 @@ void CacheFile::disown() {
 
 void CacheFile::release() {
   const std::lock_guard guard(mutex_);
-  stands_ = false;  // it is the next one's now
-  close_file();
-  if (lock_ >= 0) ::close(std::exchange(lock_, -1));
+  stands_ = false;                          // it is the next one's now
+  if (lock_ >= 0) ::flock(lock_, LOCK_UN);  // of copies in children, too
+  disown();
 }
 
 }  // namespace ticket::client

@@ -42,6 +42,7 @@ void Client::load() {
 }
 
 tl::expected<void, std::string> Client::use_manifest(std::string_view text) {
+  if (inherited()) return {};
   const auto manifest = parse_client_manifest(text);
   if (!manifest) return tl::unexpected(manifest.error());
   if (const auto now = options_.clock(); manifest->expires <= now) {
@@ -231,6 +232,7 @@ std::uint64_t Client::count(Count which) const {
 }
 
 std::map<std::string, PoolCounts> Client::pool_counts() const {
+  if (inherited()) return {};
   const std::lock_guard guard(pool_counts_mutex_);
   return pool_counts_;
 }

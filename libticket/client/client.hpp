@@ -106,12 +106,12 @@ class Client {
   DnsCounts dns_counts() const { return pools_.dns_counts(); }
   std::size_t sessions() const { return cache_.size(); }
   std::uint64_t dropped() const { return cache_.dropped(); }
-  std::size_t manifest_size() const { return pools_.manifest_size(options_.clock()); }
+  std::size_t manifest_size() const { return inherited() ? 0 : pools_.manifest_size(now()); }
   // By pools that a manifest or DNS named, as they are called in pool_map.hpp.
   std::map<std::string, PoolCounts> pool_counts() const;
 
   // So is one that a fork copied: what it holds is the parent's to offer, its locks may be
-  // held and its threads are not there.
+  // held, which nothing here then takes, and its threads are not there.
   bool closed() const { return closed_ || inherited(); }
   bool inherited() const { return process_ != process(); }
   // Instead of close(), in a child: gives up the copies of descriptors, and nothing else.

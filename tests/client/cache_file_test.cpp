@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,7 +107,6 @@ TEST_SUITE("client: cache file") {
     CHECK(lacking.why == "certificate of another name");
   }
 
-  TEST_CASE("the fuzzer's seed, which lacks its checksum, is of today's layout") {
   TEST_CASE("client promise: how a connection was verified counts, and outlives the process") {
     static const auto now = std::time(nullptr);
     const auto at = server(shared);
@@ -139,6 +139,7 @@ TEST_SUITE("client: cache file") {
     }
   }
 
+  TEST_CASE("the fuzzer's seed, which lacks its checksum, is of today's layout") {
     auto seed =
         support::read_text(support::source_root() / "fuzz/corpus/parse_session_cache/two-sessions");
     const auto sum = ticket::crypto::sha256(ticket::as_bytes(seed));
@@ -262,6 +263,62 @@ TEST_SUITE("client: cache file") {
 
     Kept second(path);
     CHECK(second.client.counters().sessions == 0);  // it is the parent's still
+  }
+
+  TEST_CASE("a child that lives on does not keep the file from the next process") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    const auto at = server(shared);
+    auto parent = std::make_unique<Kept>(path);
+    parent->visit("a.test", at);
+    const auto child = fork();
+    if (child == 0) {
+      pause();
+      _exit(0);
+    }
+    parent.reset();
+
+    Kept next(path);
+
+    CHECK(next.said() == "");
+    CHECK(next.client.counters().sessions == 2);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+  }
+
+  TEST_CASE("nor does a child that lets go of its copy give the parent's file away") {
+    const TempFolder folder;
+    const std::string path = folder / "sessions";
+    Kept parent(path);
+    const auto child = fork();
+    if (child == 0) {
+      tkt_client_close(parent.client.handle.release());
+      _exit(0);
+    }
+    waitpid(child, nullptr, 0);
+    CHECK(Kept(path).said().find("in use by another process") != std::string::npos);
+  }
+
+  TEST_CASE("in a forked child a client waits for no lock of its parent's") {
+    Kept parent("");
+    const auto at = server(shared);
+    parent.visit("a.test", at);
+    parent.visit("a.test", at);
+    const auto child = fork();
+    if (child == 0) {
+      bool any = false;
+      const auto each = [](void* user, const tkt_client_pool_counters*) {
+        *static_cast<bool*>(user) = true;
+      };
+      bool good = parent.client.manifest(web) == TKT_OK && parent.client.manifest("{") == TKT_OK;
+      good = good && tkt_client_pools_read(parent.client.handle.get(), each, &any) == TKT_OK;
+      const auto counters = parent.client.counters();
+      _exit(good && !any && counters.manifest_size == 0 && counters.prepared == 2 ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
   }
 
   TEST_CASE("what was never written needs no removing") {

@@ -37,7 +37,8 @@
  * is offered or kept.
  *
  * Fork: open a client in each child. One that was opened before offers and keeps nothing
- * in a child, nor touches its cache file; tkt_client_close frees no memory of it there. */
+ * in a child, takes no manifest and leaves its cache file alone. Close it in each child
+ * all the same: tkt_client_close frees no memory there, but lets go of the file's lock. */
 #ifndef TICKET_CLIENT_H
 #define TICKET_CLIENT_H
 
