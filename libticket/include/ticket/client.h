@@ -145,7 +145,8 @@ TKT_API tkt_status tkt_client_attach(tkt_client *client, SSL_CTX *ctx, const cha
  * SSL_clear: which otherwise offers and keeps nothing. The ssl's info callback is taken, as
  * that of its SSL_CTX: one that is set later must call the one it found, or nothing of what
  * follows is kept. What is changed afterwards is looked at again when the handshake starts,
- * and what was given is then taken back if it no longer fits.
+ * and what was given is then taken back if it no longer fits. A TLS 1.3 session that was
+ * given is spent, whether it goes or not: prepare when the connection is there.
  *
  * TKT_BAD_ARGUMENT for a host that is none, or an SSL_CTX without this client;
  * TKT_OUT_OF_MEMORY. A connection is fine also then. Any thread, one at a time for an ssl. */
