@@ -150,6 +150,7 @@ std::string Authority::waiting_for(const TokenEpoch& epoch, const Pool& pool) {
 
 std::string Authority::issuing_problem(const PoolState& state, const Pool& pool, Moment now) {
   if (!pool.setup.config.tokens) return {};
+  if (tokens_withheld(state)) return tokens_withheld_text;
   const auto& epochs = state.tokens.epochs;
   const auto issuing = std::ranges::find_if(epochs, [&](const TokenEpoch& epoch) {
     return epoch.issues(now) && !pool.issuing.lost.contains(epoch.number);
@@ -159,6 +160,13 @@ std::string Authority::issuing_problem(const PoolState& state, const Pool& pool,
     if (type == 0) return {};
     return fmt::format("token epoch {} has no key of type {:#06x}: the next one will",
                        issuing->number, type);
+  }
+  for (const auto& epoch : epochs) {
+    if (epoch.closed || !epoch.began_after(now.steady)) continue;
+    return fmt::format(
+        "no token epoch issues: the clock was set back since token epoch {} began, "
+        "which issues again in {}",
+        epoch.number, ring::to_text(epoch.issues_from - now.steady));
   }
   const auto* next = first_waiting(state);
   if (next == nullptr) return "no token epoch issues: the key for the next one is being made";

@@ -208,6 +208,7 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
     }
     for (const auto& epoch : state.tokens.epochs) {
       if (epoch.made + shift > draft.at) shift = draft.at - epoch.made;
+      if (epoch.began_after(draft.at - shift)) shift = draft.at - epoch.issues_from;
     }
     for (auto& epoch : state.epochs) {
       epoch.made += shift;

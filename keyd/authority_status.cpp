@@ -83,6 +83,12 @@ std::string Authority::clock_problem(const KeeperState& state, Moment now) {
       return "the clock is " + span_text(epoch.made - now.steady) +
              " behind the time at which the newest key was made" + way_out;
     }
+    for (const auto& epoch : pool.tokens.epochs) {
+      if (!epoch.began_after(now.steady + clock_tolerance)) continue;
+      return "the clock is " + span_text(epoch.issues_from - now.steady) +
+             " behind the time at which token epoch " + std::to_string(epoch.number) + " began" +
+             way_out;
+    }
   }
   return {};
 }

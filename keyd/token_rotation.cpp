@@ -31,11 +31,13 @@ void shift(TokenEpoch& epoch, seconds by) {
   epoch.redeems_until += by;
 }
 
-// Moves what waits from `next` on to another start; who issues goes on until then.
+// Moves what waits from `next` on to another start; who issues goes on until then. What began
+// by a clock that was ahead begins later than that start: it issues no more.
 void move_to(Epochs& epochs, Epochs::iterator next, sys_seconds start) {
   const auto by = start - next->issues_from;
   for (auto epoch = epochs.begin(); epoch != next; ++epoch) {
-    if (epoch->begun) epoch->issues_until = std::min(epoch->issues_until, start);
+    const auto until = std::max(start, epoch->issues_from);
+    if (epoch->begun) epoch->issues_until = std::min(epoch->issues_until, until);
   }
   std::for_each(next, epochs.end(), [by](TokenEpoch& epoch) {
     if (waits(epoch)) shift(epoch, by);
@@ -51,10 +53,19 @@ void end(TokenEpoch& epoch, sys_seconds now) {
 
 // Before its time.
 void cut(TokenEpoch& epoch, sys_seconds now) {
-  for (auto* time : {&epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
-    *time = std::min(*time, now);
-  }
+  epoch.redeems_until = std::min(epoch.redeems_until, now);
+  epoch.issues_until = std::min(epoch.issues_until, epoch.redeems_until);
+  epoch.issues_from = std::min(epoch.issues_from, epoch.issues_until);
   end(epoch, now);
+}
+
+// A token block whose times are not in order is no block to members. Older states have
+// some: of epochs that had begun by a clock that was ahead, and were to issue no more.
+void put_in_order(Epochs& epochs) {
+  for (auto& epoch : epochs) {
+    epoch.issues_until = std::max(epoch.issues_until, epoch.issues_from);
+    epoch.redeems_until = std::max(epoch.redeems_until, epoch.issues_until);
+  }
 }
 
 void note_sentinels(Epochs& epochs, const TokenOutlook& sight) {
@@ -219,6 +230,10 @@ bool TokenEpoch::issues(Moment now) const {
   return begun && !closed && issues_from <= now.steady && now.latest < issues_until;
 }
 
+bool TokenEpoch::began_after(sys_seconds time) const {
+  return begun && !ended() && issues_from > time;
+}
+
 const char* TokenEpoch::state(Moment now) const {
   if (ended()) return "ended";
   if (!begun) return "announced";
@@ -230,6 +245,7 @@ TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const Tok
   TokenPlan plan;
   plan.epochs = epochs;
   plan.last_number = last_number;
+  put_in_order(plan.epochs);
   note_sentinels(plan.epochs, sight);
   end_what_is_over(plan.epochs, sight, now);
   if (!sight.holding) {

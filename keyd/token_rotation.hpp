@@ -40,6 +40,8 @@ struct TokenEpoch {
   bool ended() const { return ended_at != ticket::sys_seconds{}; }
   // Whether it issues at `now`.
   bool issues(ticket::Moment now) const;
+  // Whether it had begun when it was later than `time`: a clock was set back since.
+  bool began_after(ticket::sys_seconds time) const;
   // announced, issuing, redeeming or ended.
   const char* state(ticket::Moment now) const;
   bool operator==(const TokenEpoch&) const = default;
