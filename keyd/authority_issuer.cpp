@@ -148,6 +148,11 @@ std::string Authority::waiting_for(const TokenEpoch& epoch, const Pool& pool) {
   return "its sentinel does not stand in Redis" + (problem.empty() ? "" : ": " + problem);
 }
 
+std::string Authority::eight_stand(const std::vector<TokenEpoch>& epochs, Moment now) {
+  const auto first = std::ranges::min(epochs, {}, &TokenEpoch::redeems_until).redeems_until;
+  return "8 token epochs stand already, the first ends in " + span_text(first - now.steady);
+}
+
 std::string Authority::issuing_problem(const PoolState& state, const Pool& pool, Moment now) {
   if (!pool.setup.config.tokens) return {};
   if (tokens_withheld(state)) return tokens_withheld_text;
@@ -169,6 +174,9 @@ std::string Authority::issuing_problem(const PoolState& state, const Pool& pool,
         epoch.number, ring::to_text(epoch.issues_from - now.steady));
   }
   const auto* next = first_waiting(state);
+  if (next == nullptr && epochs.size() == most_token_epochs) {
+    return "no token epoch issues: " + eight_stand(epochs, now);
+  }
   if (next == nullptr) return "no token epoch issues: the key for the next one is being made";
   const auto which = "token epoch " + std::to_string(next->number);
   if (auto why = waiting_for(*next, pool); !why.empty()) {

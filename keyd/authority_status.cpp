@@ -60,15 +60,14 @@ json revocations_json(const PoolState& state) {
   return list;
 }
 
-// "9 d 2 h", for people.
-std::string span_text(seconds span) {
+}  // namespace
+
+std::string Authority::span_text(seconds span) {
   const auto minutes = std::chrono::abs(span).count() / 60;
   if (minutes < 120) return std::to_string(minutes) + " minutes";
   if (minutes < 48 * 60) return std::to_string(minutes / 60) + " hours";
   return std::to_string(minutes / 60 / 24) + " days";
 }
-
-}  // namespace
 
 std::string Authority::clock_problem(const KeeperState& state, Moment now) {
   const std::string way_out =

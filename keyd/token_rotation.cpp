@@ -129,14 +129,18 @@ void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
 
 // Nobody issues, or an operator is in a hurry: what all hold need not wait. After a loss
 // it does not wait for them either.
-void hasten(Epochs& epochs, const TokenOutlook& sight, Moment now) {
+void hasten(Epochs& epochs, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
   const auto next = first_waiting(epochs);
   const auto soon = now.steady + soon_after(sight);
   if (next == epochs.end() || next->issues_from <= soon) return;
   const bool gap = !somebody_issues(epochs, now);
   const bool after_loss = sight.redis && std::ranges::any_of(epochs, cut_short);
   const bool ready = next->held || (sight.redis && sight.rotate) || (gap && after_loss);
-  if ((gap || sight.rotate) && ready) move_to(epochs, next, soon);
+  if ((gap || sight.rotate) && ready) return move_to(epochs, next, soon);
+  if (!sight.hasten || !(sight.redis ? next->sentinel : next->held)) return;
+  auto sooner = epochs;
+  move_to(sooner, first_waiting(sooner), soon);
+  if (!first_gap(sooner, policy)) epochs = std::move(sooner);
 }
 
 TokenEpoch new_epoch(std::uint32_t number, sys_seconds start, const TokenPolicy& policy,
@@ -162,12 +166,14 @@ sys_seconds next_start(const Epochs& epochs, const TokenOutlook& sight, Moment n
   return start;
 }
 
-// Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys.
+// Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys;
+// and what is to be hastened.
 void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
   auto& epochs = plan.epochs;
   for (auto keys = sight.keys; epochs.size() < most_token_epochs; --keys) {
     const auto start = next_start(epochs, sight, now);
-    if (start > now.steady + policy.publish_ahead) return;
+    const bool early = sight.hasten && std::ranges::none_of(epochs, waits);
+    if (!early && start > now.steady + policy.publish_ahead) return;
     plan.wants_keys = keys == 0;
     if (plan.wants_keys) return;
     epochs.push_back(new_epoch(++plan.last_number, start, policy, now));
@@ -240,6 +246,25 @@ const char* TokenEpoch::state(Moment now) const {
   return issues(now) ? "issuing" : "redeeming";
 }
 
+// The i-th epoch that does not fit any more needs the room of the i-th one to end, and a
+// minute each to drop that one and to be told.
+std::optional<TokenGap> first_gap(const Epochs& epochs, const TokenPolicy& policy) {
+  std::vector<sys_seconds> ends;
+  sys_seconds due{};
+  for (const auto& epoch : epochs) {
+    if (!lives(epoch)) continue;
+    ends.push_back(epoch.redeems_until);
+    due = epoch.issues_until;
+  }
+  std::ranges::sort(ends);
+  due += policy.issue_for * (most_token_epochs - ends.size());
+  for (const auto end : ends) {
+    if (end + 2 * token_deadline > due) return TokenGap{due, end + 2 * token_deadline};
+    due += policy.issue_for;
+  }
+  return std::nullopt;
+}
+
 TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const TokenPolicy& policy,
                       const TokenOutlook& sight, Moment now) {
   TokenPlan plan;
@@ -251,7 +276,7 @@ TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const Tok
   if (!sight.holding) {
     drop_what_ended(plan.epochs, sight, now);
     note_held(plan.epochs, sight, now);
-    hasten(plan.epochs, sight, now);
+    hasten(plan.epochs, policy, sight, now);
     make_ahead(plan, policy, sight, now);
   }
   begin(plan.epochs, sight, now);
