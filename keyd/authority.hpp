@@ -119,6 +119,7 @@ class Authority {
   Outcome expel(Draft& draft, PoolState& state, const Order& order, ticket::Moment now) const;
   Outcome readmit(Draft& draft, PoolState& state, const Order& order) const;
   Outcome revoke(Draft& draft, PoolState& state, const Order& order) const;
+  bool loses_tables(const PoolState& state, ticket::seconds shift) const;
   Outcome accept_clock(Draft& draft, const Order& order) const;
   Outcome rotate_issuer(Draft& draft, const PoolState& state, const Order& order,
                         ticket::Moment now) const;

@@ -76,6 +76,27 @@ TEST_SUITE("issuer's clock") {
     CHECK(opens(house));
   }
 
+  TEST_CASE("promise 10: an accepted step back with a table begins another epoch, in Redis none") {
+    // a table of before would look younger than its epoch, and refuse all that is issued
+    for (const bool redis : {false, true}) {
+      for (const auto back : {seconds(20min), seconds(30s)}) {
+        CAPTURE(redis);
+        CAPTURE(back.count());
+        IssuingHouse house(tokens_config(redis));
+        house.run(23h + 30min);
+        REQUIRE(house.state().epochs.size() == 2);
+        house.now -= back;
+        house.order({.kind = Order::Kind::accept_clock, .shift = -back});
+        house.run(31s);
+        const bool lost = !redis && back > 30s;
+        CHECK(house.issuing() == (lost ? 3 : 1));
+        CHECK(house.ask() == 200);
+        CHECK(opens(house));
+        if (lost) CHECK(house.state().epochs.back().issues_from >= house.now - 1s);
+      }
+    }
+  }
+
   TEST_CASE("token epochs that make no sense keep no ticket key from members") {
     for (const bool out_of_order : {true, false}) {
       CAPTURE(out_of_order);
