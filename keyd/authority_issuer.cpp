@@ -76,8 +76,16 @@ void Authority::load_issuer(const PoolState& state, Pool& pool, Moment now) cons
 // for a record that has forgotten them. What the clock says does not matter.
 void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now) {
   auto& asked = pool.issuing.asked;
+  const auto ask = [this, &state](const TokenEpoch& epoch, bool make, bool over) {
+    publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value), make,
+                              unix_seconds(epoch.redeems_until), epoch.capacity, over});
+  };
   for (const auto& epoch : state.tokens.epochs) {
-    if (!pool.setup.config.tokens->redis || epoch.ended()) continue;
+    if (!pool.setup.config.tokens->redis) continue;
+    if (epoch.ended()) {
+      if (asked.erase(epoch.number) != 0) ask(epoch, false, true);
+      continue;
+    }
     const bool make =
         !epoch.begun && !epoch.sentinel && !pool.issuing.sentinels.contains(epoch.number);
     // an older copy of the state may not know that it has begun; where the record was lost
@@ -89,8 +97,7 @@ void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now
     const bool told = last != asked.end();
     if (told && (!make || now.steady < last->second + asked_again)) continue;
     asked[epoch.number] = now.steady;
-    publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value), make,
-                              unix_seconds(epoch.redeems_until), epoch.capacity});
+    ask(epoch, make, false);
   }
 }
 
