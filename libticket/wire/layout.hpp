@@ -24,7 +24,7 @@
 //     0    1  version      1; then 2: minter, a member number, 0 = unknown
 //     3    8  born         when the lineage's full handshake was made
 //    11    8  sealed       when this ticket was sealed
-//    19    8  name_hash    SipHash-2-4(name_key, lower-case name [| NUL | client CAs 32]), zero = none
+//    19    8  name_hash    SipHash-2-4(name_key, lower-case name [| NUL | CAs 32]), zero = none
 //    27    8  table        only where early data may come (wire/ticket_data.cpp): never zero
 //
 //   What tkt_seal seals, in the place of the ticket's state    seal/ticket.cpp
