@@ -225,6 +225,7 @@ void Authority::draft_generation(Draft& draft, PoolState& state, const Pool& poo
   drop_revocations(state);
   note_generation(state);
   state.tokens.block = hash_of(block_of(state, pool.setup.config));
+  if (tokens_withheld(state)) spdlog::error("pool {}: {}", state.name, tokens_withheld_text);
   state.manifest = feed::write_manifest(manifest_of(state, pool.setup.config, now));
   draft.generations.insert(state.name);
   draft.changed = true;

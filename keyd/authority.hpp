@@ -119,9 +119,12 @@ class Authority {
   Outcome expel(Draft& draft, PoolState& state, const Order& order, ticket::Moment now) const;
   Outcome readmit(Draft& draft, PoolState& state, const Order& order) const;
   Outcome revoke(Draft& draft, PoolState& state, const Order& order) const;
+  bool loses_tables(const PoolState& state, ticket::seconds shift) const;
   Outcome accept_clock(Draft& draft, const Order& order) const;
   Outcome rotate_issuer(Draft& draft, const PoolState& state, const Order& order,
                         ticket::Moment now) const;
+  std::optional<TokenGap> gap_by_rotation(const Draft& draft, const PoolState& state,
+                                          ticket::Moment now) const;
   void move_time(ticket::seconds shift);
   void draft_rotations(Draft& draft, ticket::Moment now);
   void drop_expired(Draft& draft, PoolState& state, ticket::Moment now) const;
@@ -151,6 +154,7 @@ class Authority {
   void wipe_what_is_over(ticket::Moment now);
   // Why an epoch that is announced does not begin, and why none issues; empty: one does.
   static std::string waiting_for(const TokenEpoch& epoch, const Pool& pool);
+  static std::string eight_stand(const std::vector<TokenEpoch>& epochs, ticket::Moment now);
   static std::string issuing_problem(const PoolState& state, const Pool& pool, ticket::Moment now);
   nlohmann::json describe_issuer(const PoolState& state, const Pool& pool,
                                  ticket::Moment now) const;
@@ -182,6 +186,8 @@ class Authority {
                                               ticket::Moment now);
   const ticket::ring::Epoch* sealing(const PoolState& state, const Pool& pool,
                                      ticket::Moment now) const;
+  // "9 days", for people.
+  static std::string span_text(ticket::seconds span);
   // Why the schedule stands still; empty when it does not.
   static std::string clock_problem(const KeeperState& state, ticket::Moment now);
   nlohmann::json describe(const PoolState& state, const Pool& pool, ticket::Moment now) const;

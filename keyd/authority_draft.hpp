@@ -33,7 +33,7 @@ struct Authority::Draft {
   std::set<std::string> issuers_rotated;  // pools whose next token epoch is to issue, by order
   std::map<std::string, std::uint32_t> next_issuing;  // which one that is
   std::set<std::string> issuers_exposed;  // whose private keys somebody has that should not
-  std::set<std::string> issuers_burned;   // whose tokens of before are void, by order
+  std::set<std::string> issuers_burned;   // whose tokens of before are void
   std::map<std::string, ticket::sys_seconds> next_tokens;  // of each pool's token schedule
   std::set<ticket::token::KeyId> used_keys;                // of the fresh ones
 };

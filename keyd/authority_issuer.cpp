@@ -76,8 +76,16 @@ void Authority::load_issuer(const PoolState& state, Pool& pool, Moment now) cons
 // for a record that has forgotten them. What the clock says does not matter.
 void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now) {
   auto& asked = pool.issuing.asked;
+  const auto ask = [this, &state](const TokenEpoch& epoch, bool make, bool over) {
+    publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value), make,
+                              unix_seconds(epoch.redeems_until), epoch.capacity, over});
+  };
   for (const auto& epoch : state.tokens.epochs) {
-    if (!pool.setup.config.tokens->redis || epoch.ended()) continue;
+    if (!pool.setup.config.tokens->redis) continue;
+    if (epoch.ended()) {
+      if (asked.erase(epoch.number) != 0) ask(epoch, false, true);
+      continue;
+    }
     const bool make =
         !epoch.begun && !epoch.sentinel && !pool.issuing.sentinels.contains(epoch.number);
     // an older copy of the state may not know that it has begun; where the record was lost
@@ -89,8 +97,7 @@ void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now
     const bool told = last != asked.end();
     if (told && (!make || now.steady < last->second + asked_again)) continue;
     asked[epoch.number] = now.steady;
-    publisher_.make_sentinel({state.name, hex(epoch.id), hex(epoch.sentinel_value), make,
-                              unix_seconds(epoch.redeems_until), epoch.capacity});
+    ask(epoch, make, false);
   }
 }
 
@@ -148,8 +155,14 @@ std::string Authority::waiting_for(const TokenEpoch& epoch, const Pool& pool) {
   return "its sentinel does not stand in Redis" + (problem.empty() ? "" : ": " + problem);
 }
 
+std::string Authority::eight_stand(const std::vector<TokenEpoch>& epochs, Moment now) {
+  const auto first = std::ranges::min(epochs, {}, &TokenEpoch::redeems_until).redeems_until;
+  return "8 token epochs stand already, the first ends in " + span_text(first - now.steady);
+}
+
 std::string Authority::issuing_problem(const PoolState& state, const Pool& pool, Moment now) {
   if (!pool.setup.config.tokens) return {};
+  if (tokens_withheld(state)) return tokens_withheld_text;
   const auto& epochs = state.tokens.epochs;
   const auto issuing = std::ranges::find_if(epochs, [&](const TokenEpoch& epoch) {
     return epoch.issues(now) && !pool.issuing.lost.contains(epoch.number);
@@ -160,7 +173,17 @@ std::string Authority::issuing_problem(const PoolState& state, const Pool& pool,
     return fmt::format("token epoch {} has no key of type {:#06x}: the next one will",
                        issuing->number, type);
   }
+  for (const auto& epoch : epochs) {
+    if (epoch.closed || !epoch.began_after(now.steady)) continue;
+    return fmt::format(
+        "no token epoch issues: the clock was set back since token epoch {} began, "
+        "which issues again in {}",
+        epoch.number, ring::to_text(epoch.issues_from - now.steady));
+  }
   const auto* next = first_waiting(state);
+  if (next == nullptr && epochs.size() == most_token_epochs) {
+    return "no token epoch issues: " + eight_stand(epochs, now);
+  }
   if (next == nullptr) return "no token epoch issues: the key for the next one is being made";
   const auto which = "token epoch " + std::to_string(next->number);
   if (auto why = waiting_for(*next, pool); !why.empty()) {

@@ -196,6 +196,14 @@ Authority::Outcome Authority::revoke(Draft& draft, PoolState& state, const Order
   return json{{"numbers", minters}};
 }
 
+// Made by the time of before, a table is not half a minute older than its epoch any more, and
+// lets nothing of it pass (replay/table.hpp).
+bool Authority::loses_tables(const PoolState& state, seconds shift) const {
+  const auto pool = pools_.find(state.name);
+  if (pool == pools_.end() || !pool->second.setup.config.tokens) return false;
+  return !pool->second.setup.config.tokens->redis && shift < -token_soon_with_table;
+}
+
 // Our time moves by `shift`, so the epochs' times do: they were told in the old
 // one. How long each lives stays the same.
 Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) const {
@@ -208,6 +216,7 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
     }
     for (const auto& epoch : state.tokens.epochs) {
       if (epoch.made + shift > draft.at) shift = draft.at - epoch.made;
+      if (epoch.began_after(draft.at - shift)) shift = draft.at - epoch.issues_from;
     }
     for (auto& epoch : state.epochs) {
       epoch.made += shift;
@@ -216,6 +225,7 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
       epoch.opens_until += shift;
     }
     for (auto& epoch : state.tokens.epochs) move(epoch, shift);
+    if (loses_tables(state, shift)) draft.issuers_burned.insert(state.name);
     // a time that has yet to come would refuse every enrolment until then
     for (auto& member : state.members) member.enrolled_at = std::min(member.enrolled_at, draft.at);
     if (pools_.contains(state.name)) draft.renewed.insert(state.name);

@@ -60,15 +60,14 @@ json revocations_json(const PoolState& state) {
   return list;
 }
 
-// "9 d 2 h", for people.
-std::string span_text(seconds span) {
+}  // namespace
+
+std::string Authority::span_text(seconds span) {
   const auto minutes = std::chrono::abs(span).count() / 60;
   if (minutes < 120) return std::to_string(minutes) + " minutes";
   if (minutes < 48 * 60) return std::to_string(minutes / 60) + " hours";
   return std::to_string(minutes / 60 / 24) + " days";
 }
-
-}  // namespace
 
 std::string Authority::clock_problem(const KeeperState& state, Moment now) {
   const std::string way_out =
@@ -82,6 +81,12 @@ std::string Authority::clock_problem(const KeeperState& state, Moment now) {
       if (epoch.made <= now.steady + clock_tolerance) continue;
       return "the clock is " + span_text(epoch.made - now.steady) +
              " behind the time at which the newest key was made" + way_out;
+    }
+    for (const auto& epoch : pool.tokens.epochs) {
+      if (!epoch.began_after(now.steady + clock_tolerance)) continue;
+      return "the clock is " + span_text(epoch.issues_from - now.steady) +
+             " behind the time at which token epoch " + std::to_string(epoch.number) + " began" +
+             way_out;
     }
   }
   return {};

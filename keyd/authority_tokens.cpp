@@ -193,10 +193,11 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
     // of an older copy of the state: it may have begun since
     const bool doubtful = pool.overtaken && !epoch.begun;
     const bool exposed = draft.issuers_exposed.contains(state.name) && !epoch.ristretto.empty();
-    // of a type that was not wanted when it was made; whose clients wait for the next epoch
+    // of a type that was not wanted when it was made; whose clients wait for the next epoch.
+    // What there is goes on until that one can issue.
     const bool lacking = !epoch.ended() && missing_type(epoch, *config) != 0;
     const bool useless = lacking && !epoch.begun;
-    sight.rotate |= lacking && epoch.begun && !epoch.closed;
+    sight.hasten |= lacking && epoch.begun && !epoch.closed;
     if (elsewhere || doubtful || exposed || burned || useless) sight.cut.insert(epoch.number);
   }
   sight.keys = count_keys(draft, epochs, *config);
@@ -303,6 +304,20 @@ void Authority::wipe_what_is_over(Moment now) {
 
 // ---- orders
 
+// What would come of an order to rotate, later.
+std::optional<TokenGap> Authority::gap_by_rotation(const Draft& draft, const PoolState& state,
+                                                   Moment now) const {
+  const auto& pool = pools_.at(state.name);
+  const auto& config = *pool.setup.config.tokens;
+  const auto& tokens = state.tokens;
+  auto sight = token_outlook(draft, state, pool, now);
+  sight.rotate = true;
+  sight.keys = count_keys(draft, tokens.epochs, config);
+  const auto policy = policy_of(config);
+  return first_gap(plan_tokens(tokens.epochs, tokens.last_epoch, policy, sight, now).epochs,
+                   policy);
+}
+
 Authority::Outcome Authority::rotate_issuer(Draft& draft, const PoolState& state,
                                             const Order& order, Moment now) const {
   const auto refuse = [](std::string why) { return tl::unexpected<std::string>(std::move(why)); };
@@ -326,7 +341,7 @@ Authority::Outcome Authority::rotate_issuer(Draft& draft, const PoolState& state
       epochs, [](const TokenEpoch& epoch) { return !epoch.ended() && !epoch.begun; });
   if (next == epochs.end()) {
     if (epochs.size() == most_token_epochs) {
-      return refuse("8 token epochs stand already: one has to end first");
+      return refuse(eight_stand(epochs, now));
     }
     if (count_keys(draft, epochs, *config) == 0) {
       return refuse("the next key is being made: try again in a few seconds");
@@ -334,6 +349,12 @@ Authority::Outcome Authority::rotate_issuer(Draft& draft, const PoolState& state
   } else if (config->redis ? !next->sentinel : !next->held) {
     return refuse("token epoch " + std::to_string(next->number) +
                   " cannot issue yet: " + waiting_for(*next, pools_.at(state.name)));
+  }
+  if (const auto gap = gap_by_rotation(draft, state, now)) {
+    return refuse("issuing would stop in " + span_text(gap->from - now.steady) + " for " +
+                  span_text(gap->until - gap->from) +
+                  ": at most 8 token epochs stand at a time, and those of before are redeemed "
+                  "until they end. Rotate later; `--burn` ends all at once");
   }
   spdlog::info("pool {}: user {} orders the next token epoch to issue", state.name, order.by);
   add_audit_line(draft.state.audit,

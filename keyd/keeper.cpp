@@ -98,6 +98,11 @@ Secrets read_secrets(const AuthorityConfig& config, StateStore& store) {
   std::optional<StateHead> head;
   if (loaded.blob) {
     const auto parsed = parse_state_head(*loaded.blob);
+    if (!parsed && parsed.error() == Rejection::unsupported) {
+      throw std::runtime_error(config.state.string() +
+                               ": written by another version of keyd, whose state this one does "
+                               "not read");
+    }
     if (!parsed) {
       throw std::runtime_error(config.state.string() +
                                ": this is no state file, or a torn one; put a copy in its place");

@@ -20,7 +20,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Setup, listen, certificate, key, clients_ca, 
                                    metrics, log_format, clients, client_lifetime, issuers)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Directory, pool, body, changes_at)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Issued, id, status, body, error)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MakeSentinel, pool, epoch, value, make, redeems_until, capacity)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(MakeSentinel, pool, epoch, value, make, redeems_until, capacity,
+                                   over)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Issue, id, pool, request, batch)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SentinelMade, pool, epoch, error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RecordLost, pool, epoch, why)

@@ -103,7 +103,7 @@ struct Issued {
 };
 
 // A token epoch is recorded in Redis: make its sentinel if it never had one, and watch it
-// from then on. Asked again until it stands.
+// from then on, until it is over. Asked again until it stands.
 struct MakeSentinel {
   std::string pool;
   std::string epoch;               // id, hex
@@ -111,6 +111,7 @@ struct MakeSentinel {
   bool make = false;               // false: it was made, or may have issued; only watch
   std::int64_t redeems_until = 0;  // Unix seconds
   std::uint32_t capacity = 0;      // tokens
+  bool over = false;               // it has ended: it is watched no more
 };
 
 // An operator has taken the machine's clock, as it is now, for the truth.

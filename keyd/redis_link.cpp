@@ -112,6 +112,7 @@ asio::awaitable<void> RedisLink::connect() {
       co_await resolver.async_resolve(host, address_.substr(colon + 1), asio::use_awaitable);
   std::string failure = "no address";
   for (const auto& entry : found) {
+    connect_until_ = steady_clock::now() + longest_connect;
     try {
       co_await connect_to(entry.endpoint());
       socket_->set_option(asio::ip::tcp::no_delay(true));

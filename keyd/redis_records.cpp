@@ -71,6 +71,7 @@ void RedisRecords::make(const MakeSentinel& sentinel) {
   const auto store = stores_.find(sentinel.pool);
   const auto epoch = epoch_of(sentinel);
   if (store == stores_.end() || !epoch) return answer("the front knows no Redis of this pool");
+  if (sentinel.over) return store->second.watch->forget(epoch->id);
   // Something may have been spent of it: one made anew would forget that. Only the keeper
   // knows, and no clock does.
   if (!sentinel.make) return store->second.watch->watch(*epoch);

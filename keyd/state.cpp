@@ -260,7 +260,7 @@ Bytes seal_state(const StateKey& key, const KeeperState& state) {
 Checked<StateHead> parse_state_head(BytesView file) {
   Cursor in(file);
   if (as_text(TRY(in.take(magic.size()))) != magic) return reject(Rejection::malformed);
-  if (TRY(in.integer<std::uint8_t>()) != state_version) return reject(Rejection::malformed);
+  if (TRY(in.integer<std::uint8_t>()) != state_version) return reject(Rejection::unsupported);
   const auto kdf = TRY(in.integer<std::uint8_t>());
   if (kdf > static_cast<std::uint8_t>(Kdf::argon2id)) return reject(Rejection::malformed);
   StateHead head;

@@ -105,7 +105,8 @@ struct StateHead {
 
 // The whole file: head and sealed state.
 ticket::Bytes seal_state(const StateKey& key, const KeeperState& state);
-// Anybody can read it: it says which key is needed. malformed when it is none.
+// Anybody can read it: it says which key is needed. malformed when it is none, unsupported
+// of another version of keyd.
 [[nodiscard]] ticket::Checked<StateHead> parse_state_head(ticket::BytesView file);
 // malformed, or forged for another key and for any byte that was altered.
 [[nodiscard]] ticket::Checked<KeeperState> open_state(const StateKey& key, ticket::BytesView file);

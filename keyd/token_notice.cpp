@@ -84,7 +84,12 @@ SecretBytes token_block(const PoolState& state, const TokensConfig& config) {
     if (config.blind_rsa) told.blind_rsa = epoch.blind_rsa;
     if (config.ristretto) told.ristretto = secrets.expose_ristretto();
   }
-  return wire::write_token_block(block);
+  auto bytes = wire::write_token_block(block);
+  return wire::parse_token_block(bytes.expose()) ? std::move(bytes) : SecretBytes();
+}
+
+bool tokens_withheld(const PoolState& state) {
+  return !state.tokens.epochs.empty() && state.tokens.block == crypto::Sha256{};
 }
 
 feed::TokenNotice token_notice(const PoolState& state, const TokensConfig& config) {

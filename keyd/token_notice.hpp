@@ -18,8 +18,14 @@ ticket::crypto::Sha256 record_of(const PoolState& state, const TokensConfig& con
 // The code point of a type that is wanted, and that the epoch has no key of; 0: it has all.
 std::uint16_t missing_type(const TokenEpoch& epoch, const TokensConfig& config);
 
-// For the redeemers, in the bundle's secrets (wire/token_block.hpp).
+// For the redeemers, in the bundle's secrets (wire/token_block.hpp). Empty where they could
+// not read it: they would refuse the ticket keys with it.
 ticket::SecretBytes token_block(const PoolState& state, const TokensConfig& config);
+// Whether that is how it was published; and what is to be said then.
+bool tokens_withheld(const PoolState& state);
+constexpr const char* tokens_withheld_text =
+    "members are not told of the token epochs, which make no sense: `ticketctl issuer rotate "
+    "--burn` ends them";
 // For people, in the manifest.
 ticket::feed::TokenNotice token_notice(const PoolState& state, const TokensConfig& config);
 // For clients: the keys that issue at `now`, then those that are announced.

@@ -31,11 +31,13 @@ void shift(TokenEpoch& epoch, seconds by) {
   epoch.redeems_until += by;
 }
 
-// Moves what waits from `next` on to another start; who issues goes on until then.
+// Moves what waits from `next` on to another start; who issues goes on until then. What began
+// by a clock that was ahead begins later than that start: it issues no more.
 void move_to(Epochs& epochs, Epochs::iterator next, sys_seconds start) {
   const auto by = start - next->issues_from;
   for (auto epoch = epochs.begin(); epoch != next; ++epoch) {
-    if (epoch->begun) epoch->issues_until = std::min(epoch->issues_until, start);
+    const auto until = std::max(start, epoch->issues_from);
+    if (epoch->begun) epoch->issues_until = std::min(epoch->issues_until, until);
   }
   std::for_each(next, epochs.end(), [by](TokenEpoch& epoch) {
     if (waits(epoch)) shift(epoch, by);
@@ -51,10 +53,19 @@ void end(TokenEpoch& epoch, sys_seconds now) {
 
 // Before its time.
 void cut(TokenEpoch& epoch, sys_seconds now) {
-  for (auto* time : {&epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
-    *time = std::min(*time, now);
-  }
+  epoch.redeems_until = std::min(epoch.redeems_until, now);
+  epoch.issues_until = std::min(epoch.issues_until, epoch.redeems_until);
+  epoch.issues_from = std::min(epoch.issues_from, epoch.issues_until);
   end(epoch, now);
+}
+
+// A token block whose times are not in order is no block to members. Older states have
+// some: of epochs that had begun by a clock that was ahead, and were to issue no more.
+void put_in_order(Epochs& epochs) {
+  for (auto& epoch : epochs) {
+    epoch.issues_until = std::max(epoch.issues_until, epoch.issues_from);
+    epoch.redeems_until = std::max(epoch.redeems_until, epoch.issues_until);
+  }
 }
 
 void note_sentinels(Epochs& epochs, const TokenOutlook& sight) {
@@ -118,14 +129,18 @@ void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
 
 // Nobody issues, or an operator is in a hurry: what all hold need not wait. After a loss
 // it does not wait for them either.
-void hasten(Epochs& epochs, const TokenOutlook& sight, Moment now) {
+void hasten(Epochs& epochs, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
   const auto next = first_waiting(epochs);
   const auto soon = now.steady + soon_after(sight);
   if (next == epochs.end() || next->issues_from <= soon) return;
   const bool gap = !somebody_issues(epochs, now);
   const bool after_loss = sight.redis && std::ranges::any_of(epochs, cut_short);
   const bool ready = next->held || (sight.redis && sight.rotate) || (gap && after_loss);
-  if ((gap || sight.rotate) && ready) move_to(epochs, next, soon);
+  if ((gap || sight.rotate) && ready) return move_to(epochs, next, soon);
+  if (!sight.hasten || !(sight.redis ? next->sentinel : next->held)) return;
+  auto sooner = epochs;
+  move_to(sooner, first_waiting(sooner), soon);
+  if (!first_gap(sooner, policy)) epochs = std::move(sooner);
 }
 
 TokenEpoch new_epoch(std::uint32_t number, sys_seconds start, const TokenPolicy& policy,
@@ -151,12 +166,14 @@ sys_seconds next_start(const Epochs& epochs, const TokenOutlook& sight, Moment n
   return start;
 }
 
-// Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys.
+// Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys;
+// and what is to be hastened.
 void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
   auto& epochs = plan.epochs;
   for (auto keys = sight.keys; epochs.size() < most_token_epochs; --keys) {
     const auto start = next_start(epochs, sight, now);
-    if (start > now.steady + policy.publish_ahead) return;
+    const bool early = sight.hasten && std::ranges::none_of(epochs, waits);
+    if (!early && start > now.steady + policy.publish_ahead) return;
     plan.wants_keys = keys == 0;
     if (plan.wants_keys) return;
     epochs.push_back(new_epoch(++plan.last_number, start, policy, now));
@@ -219,10 +236,33 @@ bool TokenEpoch::issues(Moment now) const {
   return begun && !closed && issues_from <= now.steady && now.latest < issues_until;
 }
 
+bool TokenEpoch::began_after(sys_seconds time) const {
+  return begun && !ended() && issues_from > time;
+}
+
 const char* TokenEpoch::state(Moment now) const {
   if (ended()) return "ended";
   if (!begun) return "announced";
   return issues(now) ? "issuing" : "redeeming";
+}
+
+// The i-th epoch that does not fit any more needs the room of the i-th one to end, and a
+// minute each to drop that one and to be told.
+std::optional<TokenGap> first_gap(const Epochs& epochs, const TokenPolicy& policy) {
+  std::vector<sys_seconds> ends;
+  sys_seconds due{};
+  for (const auto& epoch : epochs) {
+    if (!lives(epoch)) continue;
+    ends.push_back(epoch.redeems_until);
+    due = epoch.issues_until;
+  }
+  std::ranges::sort(ends);
+  due += policy.issue_for * (most_token_epochs - ends.size());
+  for (const auto end : ends) {
+    if (end + 2 * token_deadline > due) return TokenGap{due, end + 2 * token_deadline};
+    due += policy.issue_for;
+  }
+  return std::nullopt;
 }
 
 TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const TokenPolicy& policy,
@@ -230,12 +270,13 @@ TokenPlan plan_tokens(const Epochs& epochs, std::uint32_t last_number, const Tok
   TokenPlan plan;
   plan.epochs = epochs;
   plan.last_number = last_number;
+  put_in_order(plan.epochs);
   note_sentinels(plan.epochs, sight);
   end_what_is_over(plan.epochs, sight, now);
   if (!sight.holding) {
     drop_what_ended(plan.epochs, sight, now);
     note_held(plan.epochs, sight, now);
-    hasten(plan.epochs, sight, now);
+    hasten(plan.epochs, policy, sight, now);
     make_ahead(plan, policy, sight, now);
   }
   begin(plan.epochs, sight, now);

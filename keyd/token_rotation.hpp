@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct TokenEpoch {
   bool ended() const { return ended_at != ticket::sys_seconds{}; }
   // Whether it issues at `now`.
   bool issues(ticket::Moment now) const;
+  // Whether it had begun when it was later than `time`: a clock was set back since.
+  bool began_after(ticket::sys_seconds time) const;
   // announced, issuing, redeeming or ended.
   const char* state(ticket::Moment now) const;
   bool operator==(const TokenEpoch&) const = default;
@@ -57,6 +60,7 @@ struct TokenOutlook {
   bool redis = false;    // an epoch begins once its sentinel stands; else once it is held
   bool holding = false;  // the clocks disagree: nothing is made, nothing is told
   bool rotate = false;   // an operator wants the next epoch to issue at once
+  bool hasten = false;   // it is to issue as soon as it can, if no gap comes of that later
   std::size_t keys = 0;  // epochs that there are fresh keys for
   // Generations: what every member seen lately has applied (the highest number there is
   // when there is nobody to wait for), and what those have that must record tokens (with
@@ -81,6 +85,14 @@ struct TokenPlan {
 // Plans at `now`. `epochs` oldest first; `last_number` is the highest ever made.
 TokenPlan plan_tokens(const std::vector<TokenEpoch>& epochs, std::uint32_t last_number,
                       const TokenPolicy& policy, const TokenOutlook& sight, ticket::Moment now);
+
+// A time at which nothing will issue, as the next epoch finds no room.
+struct TokenGap {
+  ticket::sys_seconds from, until;
+};
+
+// The first one to come, if epochs go on to follow each other by the schedule.
+std::optional<TokenGap> first_gap(const std::vector<TokenEpoch>& epochs, const TokenPolicy& policy);
 
 // What members have this long: an epoch that could not be announced in time, and to apply
 // that one has ended.

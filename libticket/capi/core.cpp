@@ -9,6 +9,7 @@
 #include "capi/door.hpp"
 #include "capi/handle.hpp"
 #include "crypto/random.hpp"
+#include "crypto/short_hash.hpp"
 #include "replay/flights.hpp"
 #include "wire/ticket_data.hpp"
 
@@ -132,9 +133,16 @@ tkt_status tkt_core_attribution_parse(const unsigned char* bytes, size_t size,
   return TKT_OK;
 }
 
-void tkt_core_name_hash(const char* name, size_t size, unsigned char out[8]) {
-  const auto hash = wire::name_hash(std::string_view(name, size));
+tkt_status tkt_core_name_hash(tkt_ring* ring, int context, uint32_t number,
+                              const unsigned char* text, size_t size, unsigned char out[8]) {
+  const Pin snapshot(*ring->live);
+  const auto* keys = snapshot.keys(context);
+  const auto* stek = keys == nullptr ? nullptr : keys->by_epoch(number);
+  if (stek == nullptr) return TKT_NO_KEY;
+  const auto hash =
+      crypto::short_hash(stek->name_key, std::as_bytes(std::span<const unsigned char>(text, size)));
   std::memcpy(out, hash.data(), hash.size());
+  return TKT_OK;
 }
 
 tkt_status tkt_core_check(tkt_ring* ring, tkt_core_time time,

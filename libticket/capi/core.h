@@ -73,8 +73,10 @@ TKT_API size_t tkt_core_attribution_write(const tkt_core_attribution *attributio
 /* TKT_OK or TKT_MALFORMED. */
 TKT_API tkt_status tkt_core_attribution_parse(const unsigned char *bytes, size_t size,
                                               tkt_core_attribution *attribution);
-/* name: size bytes, any case. */
-TKT_API void tkt_core_name_hash(const char *name, size_t size, unsigned char out[8]);
+/* The hash of what a ticket is made for, under the name key of epoch `number`: TKT_OK, or
+ * TKT_NO_KEY when that is gone. */
+TKT_API tkt_status tkt_core_name_hash(tkt_ring *ring, int context, uint32_t number,
+                                      const unsigned char *text, size_t size, unsigned char out[8]);
 
 /* Lineage and revocations: TKT_OK, TKT_LINEAGE or TKT_REVOKED. */
 TKT_API tkt_status tkt_core_check(tkt_ring *ring, tkt_core_time now, const tkt_core_attribution *attribution);

@@ -32,7 +32,7 @@ std::optional<Server> named_server(const SSL* ssl, const Server& server) {
 bool give(SSL* ssl, Note& note, Session&& session) {
   SSL_SESSION* given = session.session.get();
   if (!may_send_early(session, *note.server)) SSL_SESSION_set_max_early_data(given, 0);
-  if (session.once() && !mark_given(given)) return false;
+  if (!mark_given(given)) return false;
   if (!take_context_of(ssl, given) || SSL_set_session(ssl, given) != 1) return false;
   note.offer = std::move(session);
   return true;
@@ -40,7 +40,7 @@ bool give(SSL* ssl, Note& note, Session&& session) {
 
 // A connection that is used again ends what it was about, and is whose its SSL_CTX is now.
 void begin_anew(SSL* ssl, Note& note) {
-  if (note.started) note.end(End::abandoned);
+  if (note.started) note.give_up();
   note.forget();
   if (const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl)); attachment != nullptr) {
     note.client = attachment->client;
@@ -68,19 +68,30 @@ bool fills_store_late(const SSL* ssl, const StoreSettings& store) {
 Target target_of(SSL* ssl, Note& note) {
   auto target = target_of(ssl, *note.server);
   target.store_to_come = note.store_to_come = fills_store_late(ssl, target.verify.store);
+  if (note.store_to_come) target.likely_store = note.client->likely_store();
   if (note.alpn) target.alpn = *note.alpn;
   return target;
+}
+
+// A name that an earlier prepare() set is not the application's.
+void take_name_back(SSL* ssl, Note& note) {
+  const char* name = asked_name(ssl);
+  if (name != nullptr && name == note.named) SSL_set_tlsext_host_name(ssl, nullptr);
+  note.named.clear();
+}
+
+bool set_name(SSL* ssl, Note& note, const Server& server) {
+  if (asked_name(ssl) != nullptr || server.is_address()) return true;
+  note.named = server.host();
+  return SSL_set_tlsext_host_name(ssl, note.named.c_str()) == 1;
 }
 
 bool prepare(SSL* ssl, Note& note, const Server& given) {
   begin_anew(ssl, note);
   if (SSL_set_session(ssl, nullptr) != 1) return false;
+  take_name_back(ssl, note);
   const auto server = named_server(ssl, given);
-  if (!server) return false;
-  if (asked_name(ssl) == nullptr && !server->is_address() &&
-      SSL_set_tlsext_host_name(ssl, std::string(server->host()).c_str()) != 1) {
-    return false;
-  }
+  if (!server || !set_name(ssl, note, *server)) return false;
   take_over(ssl, note);
   note.server = *server;
   if (is_strange(ssl)) {
@@ -240,7 +251,7 @@ void handshake_starts(SSL* ssl) {
     return;
   }
   if (note != nullptr && note->started) {  // used again, and not prepared
-    note->end(End::abandoned);
+    note->give_up();
     note->forget();
     SSL_set_session(ssl, nullptr);
   }
@@ -269,35 +280,62 @@ void hello_sent(Note& note, const SSL* ssl) {
   note.sent = true;
 }
 
-// Whether a handshake ends because there is nothing more to read.
+// Whether a handshake ends because there is nothing more to read, or nobody to write to.
 bool hung_up(const SSL* ssl) {
-  return SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl)) == 0;
+  return (SSL_want_read(ssl) && BIO_should_retry(SSL_get_rbio(ssl)) == 0) ||
+         (SSL_want_write(ssl) && BIO_should_retry(SSL_get_wbio(ssl)) == 0);
+}
+
+// The callback that the SSL_CTX had before ours: the last of a chain.
+void call_first(const SSL* ssl, int where, int value) {
+  thread_local const SSL* inside = nullptr;  // called by who is called below
+  const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
+  if (inside == ssl || attachment == nullptr || attachment->info == nullptr) return;
+  const Restore restore(inside, ssl);
+  attachment->info(ssl, where, value);
+}
+
+// Whether OpenSSL called us for the connection; else for its SSL_CTX, whose callback, if it is not
+// ours, has called us.
+bool is_of_connection(const SSL* ssl) {
+  const Note* note = note_of(ssl);
+  return (note != nullptr && note->took_over) || SSL_get_info_callback(ssl) == on_info;
+}
+
+// The callback that comes after the connection's, and may call ours in its turn. nullptr = the
+// first.
+InfoCallback next_callback(const SSL* ssl) {
+  if (const Note* note = note_of(ssl); note != nullptr && note->info != nullptr) return note->info;
+  const auto of_context = SSL_CTX_get_info_callback(SSL_get_SSL_CTX(ssl));
+  return of_context == on_info ? nullptr : of_context;
+}
+
+void look(SSL* ssl, Note& note, int where, int value) {
+  constexpr int fatal = 2;
+  const bool goes_on = (where & SSL_CB_LOOP) != 0;  // to the next state: this one's work is done
+  if (goes_on && note.started && !note.sent && SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO) {
+    hello_sent(note, ssl);
+  }
+  if ((where & SSL_CB_HANDSHAKE_DONE) != 0) quietly([&] { handshake_ended(note, ssl); });
+  const bool alert = (where & SSL_CB_ALERT) != 0 && (value >> 8) == fatal;
+  if (alert && note.started) {
+    // before the ClientHello it is our own: that could not be made
+    quietly([&] { note.end(note.sent ? End::failed : End::unmade); });
+  }
+  if ((where & SSL_CB_EXIT) != 0 && value <= 0 && note.sent && hung_up(ssl)) {
+    quietly([&] { note.end(End::failed); });
+  }
 }
 
 void on_info(const SSL* told, int where, int value) {
   SSL* ssl = const_cast<SSL*>(told);         // OpenSSL's own is not const either
   thread_local const SSL* inside = nullptr;  // called by who is called below
-  if (inside == ssl) return;
+  if (inside == ssl) return call_first(ssl, where, value);
   const Restore restore(inside, ssl);
-  const auto* attachment = attachment_of(SSL_get_SSL_CTX(ssl));
+  const auto next = is_of_connection(ssl) ? next_callback(ssl) : nullptr;
   if ((where & SSL_CB_HANDSHAKE_START) != 0) quietly([&] { handshake_starts(ssl); });
-  if (Note* note = note_of(ssl)) {
-    constexpr int fatal = 2;
-    if (note->started && !note->sent && SSL_get_state(ssl) == TLS_ST_CW_CLNT_HELLO) {
-      hello_sent(*note, ssl);
-    }
-    if ((where & SSL_CB_HANDSHAKE_DONE) != 0) quietly([&] { handshake_ended(*note, ssl); });
-    const bool alert = (where & SSL_CB_ALERT) != 0 && (value >> 8) == fatal;
-    if (alert && note->started) {
-      // before the ClientHello it is our own: that could not be made
-      quietly([&] { note->end(note->sent ? End::failed : End::abandoned); });
-    }
-    if ((where & SSL_CB_EXIT) != 0 && value <= 0 && note->sent && hung_up(ssl)) {
-      quietly([&] { note->end(End::failed); });
-    }
-    if (note->info != nullptr) return note->info(ssl, where, value);
-  }
-  if (attachment != nullptr && attachment->info != nullptr) attachment->info(ssl, where, value);
+  if (Note* note = note_of(ssl)) look(ssl, *note, where, value);
+  next != nullptr ? next(ssl, where, value) : call_first(ssl, where, value);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace ticket::client {
 namespace {
 
 constexpr std::size_t digest_size = 32;
-constexpr std::uint8_t version = 3;
-constexpr std::size_t verify_size = 44;
+constexpr std::uint8_t version = 4;
+constexpr std::size_t verify_size = 64;
 constexpr std::size_t most_sessions = 1'000'000;
 
 std::string_view magic() { return wire::client_cache_magic; }
@@ -45,7 +45,10 @@ void put_verify(wire::Writer& writer, const VerifySettings& verify) {
       .integer(static_cast<std::uint32_t>(verify.store.depth))
       .integer(verify.store.flags)
       .integer(verify.store.host_flags)
-      .integer<std::uint8_t>(verify.store.callback != 0 ? 1 : 0);
+      .integer<std::uint8_t>(verify.store.callback != 0 ? 1 : 0)
+      .integer(static_cast<std::uint64_t>(verify.store.time))
+      .integer(verify.cert_flags)
+      .integer(static_cast<std::uint64_t>(verify.time));
 }
 
 Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
@@ -63,6 +66,9 @@ Checked<VerifySettings> take_verify(wire::Cursor& cursor) {
   verify.store.flags = TRY(cursor.integer<std::uint64_t>());
   verify.store.host_flags = TRY(cursor.integer<std::uint32_t>());
   verify.store.callback = TRY(cursor.integer<std::uint8_t>()) == 0 ? 0 : 1;
+  verify.store.time = static_cast<std::int64_t>(TRY(cursor.integer<std::uint64_t>()));
+  verify.cert_flags = TRY(cursor.integer<std::uint32_t>());
+  verify.time = static_cast<std::int64_t>(TRY(cursor.integer<std::uint64_t>()));
   return verify;
 }
 
@@ -257,7 +263,7 @@ SecretBytes write_session_cache(const SessionCache& cache, sys_seconds now) {
   return file;
 }
 
-CacheFile::~CacheFile() { release(); }
+CacheFile::~CacheFile() { disown(); }
 
 bool CacheFile::lock() {
   const auto path = path_ + ".lock";
@@ -338,9 +344,9 @@ void CacheFile::disown() {
 
 void CacheFile::release() {
   const std::lock_guard guard(mutex_);
-  stands_ = false;  // it is the next one's now
-  close_file();
-  if (lock_ >= 0) ::close(std::exchange(lock_, -1));
+  stands_ = false;                          // it is the next one's now
+  if (lock_ >= 0) ::flock(lock_, LOCK_UN);  // of copies in children, too
+  disown();
 }
 
 }  // namespace ticket::client

@@ -42,6 +42,7 @@ void Client::load() {
 }
 
 tl::expected<void, std::string> Client::use_manifest(std::string_view text) {
+  if (inherited()) return {};
   const auto manifest = parse_client_manifest(text);
   if (!manifest) return tl::unexpected(manifest.error());
   if (const auto now = options_.clock(); manifest->expires <= now) {
@@ -144,9 +145,10 @@ void Client::conclude(const Server& server, const Pool& pool, const Server* tick
       log(LogLevel::warning, server.text() + " ended a handshake that offered a ticket of " +
                                  pool.text() + ": it is on its own for a time");
     }
-  } else if (end == End::abandoned) {
+  } else if (end == End::silent || end == End::unmade || end == End::abandoned) {
     add(Count::failed);
-    doubts_.abandoned(server);
+    if (end == End::silent) doubts_.silent(server, options_.clock());
+    if (end == End::unmade) doubts_.skip_next(server);
   } else if (end == End::resumed) {
     add(Count::resumed);
     if (other) add(Count::resumed_other);
@@ -169,6 +171,12 @@ void Client::note_store(const StoreSettings& store) {
   log(LogLevel::warning,
       "libcurl handles with and without CURLOPT_CRLFILE, or CURLSSLOPT_NO_PARTIALCHAIN, share "
       "a client: nothing is offered from here on; give each kind a client of its own");
+}
+
+std::optional<StoreSettings> Client::likely_store() const {
+  if (closed()) return std::nullopt;
+  const std::lock_guard guard(store_mutex_);
+  return store_;
 }
 
 void Client::save() {
@@ -224,6 +232,7 @@ std::uint64_t Client::count(Count which) const {
 }
 
 std::map<std::string, PoolCounts> Client::pool_counts() const {
+  if (inherited()) return {};
   const std::lock_guard guard(pool_counts_mutex_);
   return pool_counts_;
 }

@@ -61,8 +61,15 @@ struct Offer {
   Verdict why = Verdict::none;
 };
 
-// How a handshake that was prepared ended: `abandoned`, when the server had no part in that.
-enum class End { full, resumed, failed, abandoned };
+// How a handshake that was prepared ended.
+enum class End {
+  full,
+  resumed,
+  failed,     // by the server's doing
+  silent,     // the application waited, and gave it up
+  unmade,     // there was no ClientHello
+  abandoned,  // too soon to say anything of the server
+};
 
 class Client {
  public:
@@ -83,9 +90,11 @@ class Client {
   // What became of the offer. `ticket_of`: the session's server; nullptr = none was offered.
   void conclude(const Server& server, const Pool& pool, const Server* ticket_of, End end);
 
-  // What became of a store that was to come. Once there are two kinds, nothing is offered
-  // any more where it is to come.
+  // What became of a store that was to come. From then on sessions are compared with it, where
+  // one is to come; once there are two kinds, nothing is offered there any more.
   void note_store(const StoreSettings& store);
+  // What one that is to come is likely to become: the same as the last one.
+  std::optional<StoreSettings> likely_store() const;
 
   // Writes the cache file; no path = nothing to do. Throws std::system_error.
   void save();
@@ -97,12 +106,12 @@ class Client {
   DnsCounts dns_counts() const { return pools_.dns_counts(); }
   std::size_t sessions() const { return cache_.size(); }
   std::uint64_t dropped() const { return cache_.dropped(); }
-  std::size_t manifest_size() const { return pools_.manifest_size(options_.clock()); }
+  std::size_t manifest_size() const { return inherited() ? 0 : pools_.manifest_size(now()); }
   // By pools that a manifest or DNS named, as they are called in pool_map.hpp.
   std::map<std::string, PoolCounts> pool_counts() const;
 
   // So is one that a fork copied: what it holds is the parent's to offer, its locks may be
-  // held and its threads are not there.
+  // held, which nothing here then takes, and its threads are not there.
   bool closed() const { return closed_ || inherited(); }
   bool inherited() const { return process_ != process(); }
   // Instead of close(), in a child: gives up the copies of descriptors, and nothing else.
@@ -142,7 +151,7 @@ class Client {
   SessionCache cache_;
   Doubts doubts_;
   CacheFile file_;
-  std::mutex store_mutex_;
+  mutable std::mutex store_mutex_;
   std::optional<StoreSettings> store_;      // the one that came
   std::atomic<bool> stores_differ_{false};  // another one came too
   std::atomic<bool> told_{false};           // that the file cannot be removed

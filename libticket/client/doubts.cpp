@@ -54,20 +54,29 @@ void Doubts::resumed(const Server& server, const Pool& pool, bool other) {
   count();
 }
 
-bool Doubts::failed(const Server& server, const Pool& pool, bool other, sys_seconds now) {
-  const std::lock_guard guard(mutex_);
+// Takes note that the next one offers none.
+void Doubts::add_failure(const Server& server) {
   make_room(failures_);
   failures_.insert(server.key());
   count();
+}
+
+bool Doubts::failed(const Server& server, const Pool& pool, bool other, sys_seconds now) {
+  const std::lock_guard guard(mutex_);
+  add_failure(server);
   miss(joined(server.key(), any_ticket), 2, now);
   return other && miss(joined(server.key(), pool.key()), 1, now);
 }
 
-void Doubts::abandoned(const Server& server) {
+void Doubts::silent(const Server& server, sys_seconds now) {
   const std::lock_guard guard(mutex_);
-  make_room(failures_);
-  failures_.insert(server.key());
-  count();
+  add_failure(server);
+  miss(joined(server.key(), any_ticket), 2, now);
+}
+
+void Doubts::skip_next(const Server& server) {
+  const std::lock_guard guard(mutex_);
+  add_failure(server);
 }
 
 bool Doubts::take_failure(const Server& server, sys_seconds now) {

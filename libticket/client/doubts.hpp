@@ -29,8 +29,11 @@ class Doubts {
   // another server that begins a doubt at once: then true. Two failures with no resumption
   // between them, and the server is offered nothing for as long as a doubt lasts.
   bool failed(const Server& server, const Pool& pool, bool other, sys_seconds now);
-  // One that the application gave up: the next one offers none.
-  void abandoned(const Server& server);
+  // It said nothing until the application gave up: the same, except that one of these by itself
+  // begins no doubt. That may have been the network.
+  void silent(const Server& server, sys_seconds now);
+  // The next one offers none.
+  void skip_next(const Server& server);
   // Whether to offer nothing: once after a failure, and as long as that doubt lasts.
   bool take_failure(const Server& server, sys_seconds now);
 
@@ -41,6 +44,7 @@ class Doubts {
     sys_seconds until{};
   };
   void count();
+  void add_failure(const Server& server);
   bool miss(const NameKey& key, unsigned enough, sys_seconds now);
 
   const unsigned after_;

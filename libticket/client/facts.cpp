@@ -35,14 +35,23 @@ X509_STORE* effective_store(SSL* ssl) {
   return store != nullptr ? store : SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
 }
 
+// Whether anything but the verify callback, which is compared, takes the place of OpenSSL's own.
+bool has_functions(const X509_STORE* store) {
+  return X509_STORE_get_verify(store) != nullptr || X509_STORE_get_get_issuer(store) != nullptr ||
+         X509_STORE_get_check_issued(store) != nullptr ||
+         X509_STORE_get_check_revocation(store) != nullptr ||
+         X509_STORE_get_get_crl(store) != nullptr || X509_STORE_get_check_crl(store) != nullptr ||
+         X509_STORE_get_cert_crl(store) != nullptr ||
+         X509_STORE_get_check_policy(store) != nullptr ||
+         X509_STORE_get_lookup_certs(store) != nullptr ||
+         X509_STORE_get_lookup_crls(store) != nullptr;
+}
+
 // A store of the connection's own, or one that decides by functions or names of its own.
 bool has_strange_store(SSL* ssl) {
   if (verify_store(ssl) != verify_store(SSL_get_SSL_CTX(ssl))) return true;
   const X509_STORE* store = effective_store(ssl);
-  if (X509_STORE_get_verify(store) != nullptr || X509_STORE_get_check_issued(store) != nullptr ||
-      X509_STORE_get_check_revocation(store) != nullptr) {
-    return true;
-  }
+  if (has_functions(store)) return true;
   X509_VERIFY_PARAM* param = X509_STORE_get0_param(store);
   char* address = X509_VERIFY_PARAM_get1_ip_asc(param);
   OPENSSL_free(address);
@@ -58,6 +67,7 @@ StoreSettings store_settings(SSL* ssl) {
   settings.flags = X509_VERIFY_PARAM_get_flags(param);
   settings.host_flags = X509_VERIFY_PARAM_get_hostflags(param);
   settings.callback = reinterpret_cast<std::uintptr_t>(X509_STORE_get_verify_cb(store));
+  settings.time = X509_VERIFY_PARAM_get_time(param);
   return settings;
 }
 
@@ -118,6 +128,8 @@ VerifySettings verify_settings(SSL* ssl) {
   settings.host_flags = X509_VERIFY_PARAM_get_hostflags(param);
   settings.transparency = SSL_ct_is_enabled(ssl) == 1;
   settings.store = store_settings(ssl);
+  settings.cert_flags = static_cast<std::uint32_t>(SSL_set_cert_flags(ssl, 0));  // adds none
+  settings.time = X509_VERIFY_PARAM_get_time(param);
   return settings;
 }
 

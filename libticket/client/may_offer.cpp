@@ -40,7 +40,7 @@ bool same(const crypto::Sha256& a, const crypto::Sha256& b) {
 
 bool verifies_alike(const VerifySettings& then, const Target& target) {
   auto now = target.verify;
-  if (target.store_to_come) now.store = then.store;
+  if (target.store_to_come) now.store = target.likely_store.value_or(then.store);
   return now == then;
 }
 

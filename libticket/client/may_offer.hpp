@@ -44,6 +44,7 @@ struct Target {
   const Server& server;
   VerifySettings verify;
   bool store_to_come = false;  // what is in `verify.store` is not known before the server answers
+  std::optional<StoreSettings> likely_store;  // but this is likely
   // what OpenSSL is asked to check: any of the hosts, and the address
   std::vector<std::string> checked_hosts;
   std::string checked_address;

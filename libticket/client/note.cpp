@@ -8,10 +8,14 @@ void context_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
   delete static_cast<Attachment*>(value);
 }
 
+// Of addresses that race the slower one is let go by then; of timeouts few are shorter. At least
+// half of it has passed by the clock, whose seconds are whole.
+constexpr seconds patience{2};
+
 // A handshake that began and never ended: a timeout of the application's, or its second thought.
 void connection_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
   const std::unique_ptr<Note> note(static_cast<Note*>(value));
-  if (note && note->started) quietly([&] { note->end(End::abandoned); });
+  if (note && note->started) quietly([&] { note->give_up(); });
 }
 
 // A copy of a connection is prepared on its own account; one of a session is not given.
@@ -50,6 +54,11 @@ void Note::end(End how) {
   ended = true;
   resumed = how == End::resumed;
   client->conclude(*server, pool, offer ? &offer->server : nullptr, how);
+}
+
+void Note::give_up() {
+  if (ended || !server || client->closed()) return;
+  end(sent && client->now() - begun >= patience ? End::silent : End::abandoned);
 }
 
 Attachment* attachment_of(const SSL_CTX* ctx) {

@@ -46,12 +46,15 @@ struct Note {
   bool keeps = true;            // what comes is of the handshake that was prepared
   bool took_over = false;       // as in Attachment
   InfoCallback info = nullptr;  // the connection's own
+  std::string named;            // the server name that was set in preparing, not by the application
 
   const SSL_SESSION* offered() const { return offer ? offer->session.get() : nullptr; }
   // What the last handshake was about.
   void forget();
   // Tells the client how the handshake ended, once.
   void end(End how);
+  // The same of one that the application ended.
+  void give_up();
 };
 
 // nullptr when there is none.
@@ -63,8 +66,8 @@ Note* note_of(const SSL* ssl);
 Attachment* make_attachment(SSL_CTX* ctx);
 Note* make_note(SSL* ssl);
 
-// Marks the very session that is given to a connection, not its copies: one of TLS 1.3 is to
-// go by no other, such as one that SSL_dup makes. False when memory is short.
+// Marks the very session that is given to a connection, not its copies: it is to go by no other,
+// such as one that SSL_dup makes. False when memory is short.
 bool mark_given(SSL_SESSION* session);
 bool is_given(const SSL_SESSION* session);
 

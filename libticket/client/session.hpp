@@ -28,12 +28,13 @@ struct StoreSettings {
   std::uint64_t flags = 0;  // X509_V_FLAG_*
   std::uint32_t host_flags = 0;
   std::uint64_t callback = 0;
+  std::int64_t time = 0;  // to check certificates at; 0 = now
   friend bool operator==(const StoreSettings&, const StoreSettings&) = default;
 };
 
 // How a connection verifies its server. Equal settings find the same chain good, or the
 // same one bad, as far as OpenSSL lets anybody see: what it does not tell, such as whom
-// an SSL_CTX trusts and which CRLs it has, is what partitions are for.
+// an SSL_CTX trusts, for what purpose, and which CRLs it has, is what partitions are for.
 struct VerifySettings {
   bool peer = false;  // SSL_VERIFY_PEER
   int depth = -1;
@@ -44,6 +45,8 @@ struct VerifySettings {
   std::uint32_t host_flags = 0;  // X509_CHECK_FLAG_*
   bool transparency = false;     // SSL_enable_ct
   StoreSettings store;
+  std::uint32_t cert_flags = 0;  // SSL_CERT_FLAG_*: Suite B
+  std::int64_t time = 0;         // as in StoreSettings
 
   std::uint32_t host_flags_in_force() const {
     return host_flags != 0 ? host_flags : store.host_flags;

@@ -7,7 +7,7 @@
 namespace ticket::ring {
 
 void derive_stek(BytesView secret, std::string_view purpose, std::string_view pool,
-                 std::string_view context, std::span<std::byte, 80> out) {
+                 std::string_view context, std::span<std::byte> out) {
   std::array<std::byte, wire::derive_prefix.size() + 3 * (1 + wire::max_name_size)> info;
   wire::Writer writer(info);
   writer.bytes(as_bytes(wire::derive_prefix))

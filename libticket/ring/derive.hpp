@@ -18,10 +18,11 @@ constexpr std::string_view openssl_aes128 = "tls/openssl-aes128";
 constexpr std::string_view seal_prefix = "seal/";
 }  // namespace purpose
 
-// Writes key_name 16 | hmac key 32 | aes key 32 to `out` (80 bytes). `secret` is
-// 32 bytes; names are 1-255 bytes, but a context may be empty.
-// Layout: wire/layout.hpp.
+// Writes key_name 16 | hmac key 32 | aes key 32 to `out` (80 bytes) and, where there is room
+// for it (96), the name key. `secret` is 32 bytes; names are 1-255 bytes, but a context may
+// be empty. Layout: wire/layout.hpp.
 void derive_stek(BytesView secret, std::string_view purpose, std::string_view pool,
-                 std::string_view context, std::span<std::byte, 80> out);
+                 std::string_view context, std::span<std::byte> out);
+constexpr std::size_t key_material_size = 96;
 
 }  // namespace ticket::ring

@@ -195,7 +195,7 @@ void LiveRing::adopt(std::uint64_t index, Ring ring, Moment now) {
   const auto tokens = std::move(ring.tokens);
   publish(build(index, std::move(ring),
                 [&](const Ring& of, std::size_t context, std::size_t epoch,
-                    std::span<std::byte, wire::stek_size> out) {
+                    std::span<std::byte, key_material_size> out) {
                   const auto& [purpose, name] = contexts_[context];
                   derive_stek(secrets.expose().subspan(epoch * 32, 32), purpose, of.pool, name,
                               out);
@@ -221,22 +221,22 @@ void LiveRing::drop_ended(Moment now) {
   publish(build(
       old->index, std::move(left),
       [&](const Ring& of, std::size_t context, std::size_t epoch,
-          std::span<std::byte, wire::stek_size> out) {
+          std::span<std::byte, key_material_size> out) {
         if (context >= contexts) return;
         const auto was = static_cast<std::size_t>(
             std::ranges::find(before, of.epochs[epoch].number, &Epoch::number) - before.begin());
-        const auto at = (context * before.size() + was) * wire::stek_size;
-        std::ranges::copy(old->material.expose().subspan(at, wire::stek_size), out.begin());
+        const auto at = (context * before.size() + was) * key_material_size;
+        std::ranges::copy(old->material.expose().subspan(at, key_material_size), out.begin());
       }));
 }
 
 namespace {
 
-Stek make_stek(std::span<const std::byte, wire::stek_size> material, const Epoch& epoch,
+Stek make_stek(std::span<const std::byte, key_material_size> material, const Epoch& epoch,
                std::string_view purpose) {
   const auto hmac_key = material.subspan<16, 32>(), aes_key = material.subspan<48, 32>();
   Stek stek{to_array(material.first<wire::key_name_size>()), &epoch,
-            crypto::TicketCipher(hmac_key, aes_key), nullptr};
+            crypto::TicketCipher(hmac_key, aes_key), material.last<16>(), nullptr};
   if (purpose.starts_with(purpose::seal_prefix)) {
     stek.seal_cipher = std::make_unique<crypto::SealCipher>(hmac_key, aes_key);
   }
@@ -251,15 +251,15 @@ std::unique_ptr<Snapshot> LiveRing::build(std::uint64_t index, Ring ring,
   snapshot->index = index;
   snapshot->ring = std::move(ring);
   const auto& epochs = snapshot->ring.epochs;
-  snapshot->material = SecretBytes(contexts_.size() * epochs.size() * wire::stek_size);
+  snapshot->material = SecretBytes(contexts_.size() * epochs.size() * key_material_size);
   snapshot->contexts.resize(contexts_.size());
   auto material = snapshot->material.fill();
   for (std::size_t context = 0; context < contexts_.size(); ++context) {
     auto& keys = snapshot->contexts[context];
     keys.set_stretch(snapshot->ring.policy.stretch);
     for (std::size_t epoch = 0; epoch < epochs.size(); ++epoch) {
-      const auto stek = material.first<wire::stek_size>();
-      material = material.subspan(wire::stek_size);
+      const auto stek = material.first<key_material_size>();
+      material = material.subspan(key_material_size);
       derive(snapshot->ring, context, epoch, stek);
       if (!all_zero(stek)) keys.add(make_stek(stek, epochs[epoch], contexts_[context].first));
     }

@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "crypto/seal_cipher.hpp"
+#include "crypto/short_hash.hpp"
 #include "crypto/ticket_cipher.hpp"
 #include "ring/counters.hpp"
 #include "ring/derive.hpp"
@@ -24,6 +25,9 @@ struct Stek {
   KeyName name;
   const Epoch* epoch;
   crypto::TicketCipher cipher;
+  // Of the hash in attributions of what a ticket was made for: the client chooses the
+  // server name, and without the key cannot look for two that meet.
+  std::span<const std::byte, crypto::short_hash_key_size> name_key;
   std::unique_ptr<crypto::SealCipher> seal_cipher;  // of purposes that begin with "seal/"
 };
 
@@ -51,7 +55,7 @@ class ContextKeys {
 struct Snapshot {
   std::uint64_t index = 0;  // of the ring file
   Ring ring;                // without its secrets: they are dropped once the keys are derived
-  SecretBytes material;     // what the ciphers' MAC keys view
+  SecretBytes material;     // what the ciphers' MAC keys and the name keys view
   std::vector<ContextKeys> contexts;
 
   // Of a key name that its own context does not know: another context's of this
@@ -161,7 +165,7 @@ class LiveRing {
   void drop_ended(Moment now);
   // Writes one key's material; what it leaves all zero is no key.
   using Derive = std::function<void(const Ring& ring, std::size_t context, std::size_t epoch,
-                                    std::span<std::byte, 80> out)>;
+                                    std::span<std::byte, key_material_size> out)>;
   std::unique_ptr<Snapshot> build(std::uint64_t index, Ring ring, const Derive& derive) const;
   void publish(std::unique_ptr<Snapshot> snapshot);
   void say_once(RingFileState state);

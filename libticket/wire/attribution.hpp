@@ -14,7 +14,7 @@ struct Attribution {
   std::uint16_t minter = 0;  // member number, 0 = unknown
   sys_seconds born;          // the lineage's full handshake
   sys_seconds sealed;        // this ticket
-  ByteArray<8> name_hash{};  // of the server name it was made for, zero = none
+  ByteArray<8> name_hash{};  // of what it was made for (wire/layout.hpp), zero = none
 
   bool operator==(const Attribution&) const = default;
 };
@@ -22,8 +22,5 @@ struct Attribution {
 ByteArray<attribution_size> write_attribution(const Attribution& attribution);
 void write_attribution(const Attribution& attribution, Writer& writer);
 [[nodiscard]] Checked<Attribution> parse_attribution(BytesView bytes);
-
-// First 8 bytes of SHA-256 of the name in lower case; zero for an empty name.
-ByteArray<8> name_hash(std::string_view server_name);
 
 }  // namespace ticket::wire

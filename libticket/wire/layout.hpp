@@ -12,7 +12,7 @@
 //     info = "libticket 1" | u8 length, purpose | u8 length, pool | u8 length, context
 //     0   16  key_name
 //    16   32  hmac_key
-//    48   32  aes_key
+//    48   32  aes_key      then, of TLS stacks that attribute: 16 more, name_key
 //
 //   Ticket key files, of servers without our plugin            keyd/ticket_key.cpp
 //     nginx      name 16 | hmac 32 | aes 32, raw, a file each; the first that is named seals
@@ -24,7 +24,7 @@
 //     0    1  version      1; then 2: minter, a member number, 0 = unknown
 //     3    8  born         when the lineage's full handshake was made
 //    11    8  sealed       when this ticket was sealed
-//    19    8  name_hash    of SHA-256(lower-case name [| NUL | hex, client CAs]), zero = none
+//    19    8  name_hash    SipHash-2-4(name_key, lower-case name [| NUL | CAs 32]), zero = none
 //    27    8  table        only where early data may come (wire/ticket_data.cpp): never zero
 //
 //   What tkt_seal seals, in the place of the ticket's state    seal/ticket.cpp
@@ -120,13 +120,13 @@
 //
 //   Client's session cache file                                client/cache_file.cpp
 //     0    8  magic        "tktclnt\0"
-//     8    1  version      3
+//     8    1  version      4
 //     9    4  count        of sessions, each (lengths u32 unless they say u8):
 //             length, partition | length, pool | length, HOST:PORT whose ticket it is |
 //             u8 length, ALPN | received 8 | expires 8 | lineage's full handshake 8 | length,
 //             its host | chain verified 1 | peer 1, depth 4, auth level 4, flags 8, callback 1,
-//             level 4, host flags 4, CT 1, store's depth 4, flags 8, host flags 4, callback 1 |
-//             SHA-256 of the client's certificate 32 | length, SSL_SESSION as DER
+//             level 4, host flags 4, CT 1, store's depth 4, flags 8, host flags 4, callback 1,
+//             time 8, cert flags 4, time 8 | SHA-256 of its certificate 32 | length, DER session
 //     n   32  SHA-256 of everything before
 //
 //   TokenChallenge (RFC 9577, section 2.1)                     token/challenge.cpp

@@ -260,6 +260,9 @@ ngx_ticket_detach(SSL_CTX *ctx)
     SSL_CTX_set_num_tickets(ctx, 0);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ngx_ticket_no_key);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_sess_set_get_cb(ctx, NULL);  /* OpenSSL asks it also then */
+    SSL_CTX_sess_set_new_cb(ctx, NULL);
+    SSL_CTX_sess_set_remove_cb(ctx, NULL);
     SSL_CTX_set_max_early_data(ctx, 0);
 }
 

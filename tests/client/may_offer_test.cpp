@@ -104,7 +104,10 @@ TEST_SUITE("client: may offer") {
         own{true, -1, -1, 0, 7}, deep{true, 5, -1, 0, 0}, strong{true, -1, 3, 0, 0},
         level{true, -1, -1, 0, 0, 3}, flags{true, -1, -1, 0, 0, 1, 2},
         transparent{true, -1, -1, 0, 0, 1, 0, true},
-        of_store{true, -1, -1, 0, 0, 1, 0, false, {-1, 0, 0, 7}};
+        of_store{true, -1, -1, 0, 0, 1, 0, false, {-1, 0, 0, 7}},
+        suite_b{true, -1, -1, 0, 0, 1, 0, false, {}, 0x20000},
+        at_time{true, -1, -1, 0, 0, 1, 0, false, {}, 0, 1},
+        store_time{true, -1, -1, 0, 0, 1, 0, false, {-1, 0, 0, 0, 1}};
     const struct {
       const char* what;
       Verdict verdict;
@@ -196,6 +199,10 @@ TEST_SUITE("client: may offer") {
         {"another security level", Verdict::verify, {.at_present = level}},
         {"other host flags", Verdict::verify, {.at_present = flags}},
         {"certificate transparency", Verdict::verify, {.at_present = transparent}},
+        {"Suite B", Verdict::verify, {.at_present = suite_b}},
+        {"Suite B then", Verdict::verify, {.then = suite_b}},
+        {"another time to check at", Verdict::verify, {.at_present = at_time}},
+        {"another time of the store's", Verdict::verify, {.at_present = store_time}},
         {"not verified now, its own name",
          Verdict::verify,
          {.at_present = none, .target = "a.test:443"}},

@@ -319,7 +319,8 @@ TEST_SUITE("client: promises") {
       Setting setting;
       const auto at = server(shared);
       setting.visit("a.test", at);
-      const auto failed = setting.visit("a.test", at, {.server_dies = 1});
+      const auto failed = setting.visit(
+          "a.test", at, {.server_dies = 1, .waits = [&] { setting.client.pass(10s); }});
       const auto next = setting.visit("a.test", at);
       const auto then = setting.visit("a.test", at);
       CHECK(failed.offered);

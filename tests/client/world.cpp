@@ -179,6 +179,7 @@ Visit visit(tkt_client* client, SSL_CTX* ctx, const std::string& host, SSL_CTX* 
   }
   note_offer(ours.get(), visit);
   visit.completed = support::shake_hands(ours.get(), theirs.get(), options.server_dies);
+  if (!visit.completed && options.waits) options.waits();
   if (visit.completed && options.read_tickets) {
     unsigned char byte;
     SSL_read(ours.get(), &byte, 1);

@@ -94,6 +94,7 @@ struct VisitOptions {
   bool shutdown = true;
   bool checks_host = true;
   int server_dies = 0;                    // after so many rounds
+  std::function<void()> waits = {};       // before the application gives that up
   const char* alpn = nullptr;             // one protocol, told by tkt_client_set_alpn
   std::function<void(SSL*)> set_up = {};  // what else the application sets, before it prepares
 };

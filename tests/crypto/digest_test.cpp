@@ -2,12 +2,20 @@
 
 #include <doctest/doctest.h>
 
+#include "crypto/short_hash.hpp"
+
 namespace ticket::crypto {
 
 TEST_SUITE("digest") {
   TEST_CASE("SHA-256 of abc, FIPS 180-4") {
     CHECK(hex(sha256(as_bytes("abc"))) ==
           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  }
+
+  TEST_CASE("SipHash-2-4 of 0 to 14 under 0 to 15, Aumasson and Bernstein, appendix A") {
+    ByteArray<short_hash_key_size> key;
+    for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::byte>(i);
+    CHECK(hex(short_hash(key, BytesView(key).first(15))) == "e545be4961ca29a1");
   }
 
   TEST_CASE("HKDF-Expand, RFC 5869 appendices A.1 to A.3") {

@@ -42,11 +42,12 @@ void add_epoch(Needles& needles, const std::string& pool, const ticket::ring::Ep
   const auto name = "epoch " + std::to_string(epoch.number);
   needles[name + " secret"] = text_of(secret);
   for (const char* context : {"a", "b", "secure"}) {
-    std::array<std::byte, 80> stek;
+    std::array<std::byte, ticket::ring::key_material_size> stek;
     ticket::ring::derive_stek(secret, ticket::ring::purpose::openssl, pool, context, stek);
     const ticket::BytesView view(stek);
     needles[name + " " + context + " hmac"] = text_of(view.subspan(16, 32));
     needles[name + " " + context + " aes"] = text_of(view.subspan(48, 32));
+    needles[name + " " + context + " name"] = text_of(view.last(16));
   }
 }
 

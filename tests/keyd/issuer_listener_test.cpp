@@ -63,6 +63,16 @@ struct Folder : support::TempFolder {
   test::Authority other_ca{valid_now(ca_wish("other CA"))};
 };
 
+// The machine's clock, and what somebody sets it to.
+struct SettableClock : Clock {
+  Moment now() const override {
+    const auto moment = machine.now();
+    return Moment(moment.steady + set.load(), moment.latest + set.load());
+  }
+  SystemClock machine;
+  std::atomic<seconds> set{0s};
+};
+
 // Listeners whose loop turns in a thread of its own.
 struct House {
   House() {
@@ -162,7 +172,7 @@ struct House {
 
   Folder folder;
   boost::asio::io_context context{1};
-  SystemClock clock;
+  SettableClock clock;
   keyd::FrontCounts counts;
   FakeKeeper keeper;
   keyd::IssuerListeners listeners{context, clock, counts};
@@ -343,6 +353,24 @@ TEST_SUITE("issuer listener") {
           return open == 0;
         },
         5s));
+  }
+
+  TEST_CASE("promise 10: a clock that was accepted ends no window of any client's budget") {
+    for (const auto shift : {seconds(2h), seconds(-2h)}) {
+      CAPTURE(shift.count());
+      House house;
+      house.open(house.setup({"bearer"}));
+      const std::vector<std::string> alice{"-H", "Authorization: Bearer open-sesame"};
+      const auto wanted = withdrawal(house.ristretto, 9);
+      REQUIRE(house.ask(wanted, "", alice, Form::batch).status == "200");
+      house.within_loop([&] {
+        house.clock.set = shift;
+        house.listeners.move_time(shift);
+      });
+      const auto beyond = house.ask(wanted, "", alice, Form::batch);
+      CHECK(beyond.status == "429");
+      CHECK(std::regex_search(beyond.head, std::regex("Retry-After: (3[56]\\d\\d)\r\n")));
+    }
   }
 
   TEST_CASE("a configuration is taken over whole or not at all, and budgets go on") {

@@ -703,6 +703,24 @@ TEST_SUITE("issuer") {
     CHECK(house.store.expected_counters.size() == tried + 1);
   }
 
+  TEST_CASE("the front is told once of an epoch that has ended, and watches it no more") {
+    IssuingHouse house(tokens_config(true));
+    house.run(1h);
+    const auto id = hex(house.state().epochs.at(0).id);
+    const auto over = [&] {
+      return std::ranges::count_if(house.said.sentinels, [&](const keyd::MakeSentinel& asked) {
+        return asked.over && asked.epoch == id && !asked.make;
+      });
+    };
+    house.run(46h);
+    CHECK(over() == 0);
+    house.run(2h);
+    CHECK(stored(house, 1) == "-");
+    CHECK(over() == 1);
+    house.run(24h);
+    CHECK(over() == 1);
+  }
+
   TEST_CASE("no sentinel is asked for of an epoch that has ended") {
     IssuingHouse house(tokens_config(true));
     house.run(1h);

@@ -187,6 +187,8 @@ TEST_SUITE("keeper state") {
     salted.kdf = keyd::Kdf::argon2id;
     CHECK(why_not(salted, file) == Rejection::forged);
     file[8] = std::byte(1);
+    CHECK(why_not(state_key(), file) == Rejection::unsupported);
+    file[7] ^= std::byte(1);
     CHECK(why_not(state_key(), file) == Rejection::malformed);
     CHECK(why_not(state_key(), as_bytes("")) == Rejection::malformed);
   }

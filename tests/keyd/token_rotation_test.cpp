@@ -1,99 +1,15 @@
-#include "token_rotation.hpp"
-
-#include <doctest/doctest.h>
-
 #include <limits>
 #include <random>
 #include <set>
 
-using namespace ticket;
-using namespace std::chrono_literals;
-using keyd::TokenEpoch;
-using keyd::TokenOutlook;
+#include "token_schedule.hpp"
+
+using namespace test;
 
 namespace {
 
-const sys_seconds noon{seconds(1'790'000'000)};
-constexpr keyd::TokenPolicy day{24h, 24h, 1h};
+constexpr auto noon = Schedule::noon;
 constexpr auto everybody = std::numeric_limits<std::uint64_t>::max();
-
-// A pool as the keeper drives it: what is planned is stored, and told in a generation.
-struct Schedule {
-  explicit Schedule(bool redis = false) { sight.redis = redis; }
-
-  keyd::TokenPlan plan() const { return plan_tokens(epochs, last, policy, sight, at()); }
-  Moment at() const { return Moment(now, now + apart); }
-
-  // Plans once; what the front told is told no more.
-  void tend() {
-    const auto made = plan();
-    epochs = made.epochs;
-    last = made.last_number;
-    next = made.next;
-    sight.sentinels.clear();
-    sight.lost.clear();
-    sight.cut.clear();
-    sight.rotate = false;
-    if (!made.publish) return;
-    ++generation;
-    for (auto& epoch : epochs) {
-      if (epoch.announced_in == 0) {
-        epoch.announced_in = generation;
-        epoch.id.fill(std::byte(epoch.number));
-        epoch.blind_rsa = Bytes(342);
-      }
-      if (epoch.ended() && epoch.ended_in == 0) epoch.ended_in = generation;
-    }
-  }
-  // All members apply what there is, Redis makes what it is asked for.
-  void follow() {
-    if (members) sight.applied = sight.holds = generation;
-    for (const auto& epoch : epochs) {
-      if (sight.redis && store_lives && !epoch.sentinel && !epoch.ended()) {
-        sight.sentinels.insert(epoch.number);
-      }
-    }
-  }
-  void settle() {
-    for (int i = 0; i < 4; ++i) {
-      tend();
-      follow();
-    }
-    tend();
-  }
-  void live(seconds time) {
-    const auto end = now + time;
-    settle();
-    while (next < end) {
-      now = std::max(next, now + 1s);
-      settle();
-    }
-    now = end;
-    settle();
-  }
-  const TokenEpoch* issuing() const {
-    for (const auto& epoch : epochs) {
-      if (epoch.issues(at())) return &epoch;
-    }
-    return nullptr;
-  }
-  const TokenEpoch& number(std::uint32_t wanted) const {
-    for (const auto& epoch : epochs) {
-      if (epoch.number == wanted) return epoch;
-    }
-    FAIL("there is no token epoch ", wanted);
-    return epochs.front();
-  }
-
-  TokenOutlook sight = {.keys = 8};
-  keyd::TokenPolicy policy = day;
-  std::vector<TokenEpoch> epochs;
-  std::uint32_t last = 0;
-  std::uint64_t generation = 0;
-  sys_seconds now = noon, next;
-  seconds apart{0};
-  bool members = true, store_lives = true;
-};
 
 }  // namespace
 
@@ -422,6 +338,58 @@ TEST_SUITE("token rotation") {
     CHECK_FALSE(pool.number(1).issues(pool.at()));
   }
 
+  TEST_CASE("promise 10: what began by a clock that was ahead and is put right stays in order") {
+    for (const bool redis : {false, true}) {
+      for (const bool waiting : {false, true}) {  // another one, announced while it begins
+        CAPTURE(redis);
+        CAPTURE(waiting);
+        Schedule pool(redis);
+        if (waiting) pool.policy = {1h, 1h, 2h};
+        pool.live(waiting ? 61min : 25h);
+        REQUIRE(pool.issuing()->number == 2);
+        const auto began = pool.number(2).issues_from;
+        pool.now = began - 2min;
+        pool.sight.rotate = !waiting;
+        pool.settle();
+
+        CHECK(pool.number(2).issues_from == began);
+        CHECK(pool.number(2).issues_until == began);
+        CHECK(pool.number(2).redeems_until > began);
+        CHECK(pool.number(3).issues_from < began);
+        pool.live(61s);
+        REQUIRE(pool.issuing() != nullptr);
+        CHECK(pool.issuing()->number == 3);
+        pool.live(60s);
+        CHECK(pool.issuing()->number == 3);
+      }
+    }
+  }
+
+  TEST_CASE(
+      "promise 10: what an older state has out of order is put in order, and issues no more") {
+    Schedule pool;
+    pool.live(1h);
+    pool.epochs.front().issues_until = pool.now - 2min;
+    pool.epochs.front().issues_from = pool.now + 2min;
+    const auto plan = pool.plan();
+    CHECK(plan.publish);
+    CHECK(plan.epochs.front().issues_until == pool.now + 2min);
+    CHECK_FALSE(plan.epochs.front().ended());
+    pool.live(10min);
+    CHECK(pool.number(1).closed);
+    REQUIRE(pool.issuing() != nullptr);
+    CHECK(pool.issuing()->number == 2);
+
+    // also what ended so
+    pool.epochs.front().issues_from = pool.epochs.front().issues_until + 2min;
+    pool.sight.cut = {1};
+    pool.members = false;
+    pool.tend();
+    REQUIRE(pool.number(1).ended());
+    CHECK(pool.number(1).issues_from <= pool.number(1).issues_until);
+    CHECK(pool.number(1).issues_until <= pool.number(1).redeems_until);
+  }
+
   TEST_CASE("after an outage longer than all keys it goes on, with numbers never given") {
     Schedule pool(true);
     pool.live(1h);
@@ -450,6 +418,7 @@ TEST_SUITE("token rotation") {
         pool.apart = seconds(pool.sight.holding ? random() % 9000 : 0);
         pool.sight.keys = random() % 3;
         pool.sight.rotate = chance(20);
+        if (chance(10)) pool.now -= seconds(random() % 300);  // and keyd starts again
         for (const auto& epoch : pool.epochs) {
           if (chance(30)) pool.sight.lost.insert(epoch.number);
         }

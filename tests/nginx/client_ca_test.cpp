@@ -58,6 +58,26 @@ TEST_SUITE("nginx: client CAs") {
     }
   }
 
+  TEST_CASE("promise 6: nor under a name that is as long as names may be") {
+    const Bench bench;
+    const Nginx nginx(bench.folder / "nginx",
+                      bench.http(bench.server(bench.port, bench.mine.client_ca(), "") +
+                                 bench.server(bench.other, bench.others.client_ca(), "")));
+    for (const std::size_t size : {191, 254, 255}) {
+      for (const int version : both_versions) {
+        CAPTURE(size);
+        CAPTURE(version);
+        const std::string name(size, 'a');
+        const Client keeps{.name = name, .version = version, .keep = bench.kept};
+        const Client offers{.name = name, .version = version, .offer = bench.kept};
+        REQUIRE(bench.visit(bench.port, keeps).ok);
+        CHECK(bench.visit(bench.port, offers).reused);
+        REQUIRE(bench.visit(bench.port, keeps).ok);
+        CHECK_FALSE(bench.visit(bench.other, offers).reused);
+      }
+    }
+  }
+
   TEST_CASE("promise 6: nor to a stream server, and none that it kept from before a change of CA") {
     const Bench bench;
     const int stream = support::unused_port();
@@ -145,6 +165,13 @@ TEST_SUITE("nginx: client CAs") {
       CHECK(there.ok);
       CHECK_FALSE(there.reused);
       CHECK(there.body == "context");
+
+      REQUIRE(
+          bench.visit(bench.port, {.name = "B.test", .version = version, .keep = bench.kept}).ok);
+      const auto other_letters =
+          bench.visit(bench.port, {.name = "b.test", .version = version, .offer = bench.kept});
+      CHECK(other_letters.ok);
+      CHECK(other_letters.reused == (version == 12));
     }
   }
 

@@ -141,6 +141,17 @@ TEST_SUITE("redis records") {
     CHECK(next.made.back().find("another value") != std::string::npos);
   }
 
+  TEST_CASE("an epoch that is over is watched no more") {
+    World world;
+    world.records.configure({world.issuer()});
+    REQUIRE(world.make());
+    auto ended = world.sentinel(false);
+    ended.over = true;
+    world.records.make(ended);
+    REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
+    CHECK_FALSE(world.until([&] { return !world.keeper.lost.empty(); }, 2500ms));
+  }
+
   TEST_CASE("a pool that has no Redis here is told so; one that stays keeps its connection") {
     World world;
     world.records.make(world.sentinel(true));

@@ -44,6 +44,14 @@ TEST_SUITE("derive") {
     CHECK_FALSE(seen.insert(stek("tls/openssl", "web", "a")).second);
   }
 
+  TEST_CASE("the name key stands behind the others, and changes none of them") {
+    const Bytes secret(32, std::byte{1});
+    ByteArray<key_material_size> whole;
+    derive_stek(secret, purpose::openssl, "web", "a", whole);
+    CHECK(hex(BytesView(whole).first(80)) == stek(purpose::openssl, "web", "a"));
+    CHECK_FALSE(all_zero(BytesView(whole).last(16)));
+  }
+
   TEST_CASE("a name of more than 255 bytes is a caller's mistake") {
     CHECK_THROWS(stek("tls/openssl", "web", std::string(256, 'x')));
   }

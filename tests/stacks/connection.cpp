@@ -127,6 +127,7 @@ ContextPtr client_context(const Client& client) {
   if (!client.tickets) SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET);
   if (client.groups != nullptr) SSL_CTX_set1_groups_list(context.get(), client.groups);
   if (client.certificate) use_identity(context.get(), "client");
+  SSL_CTX_set_post_handshake_auth(context.get(), client.asked_after);
   return context;
 }
 
@@ -135,6 +136,14 @@ bool read_rest(SSL* client) {
   unsigned char byte;
   const int result = SSL_read(client, &byte, 1);
   return SSL_get_error(client, result) == SSL_ERROR_WANT_READ;
+}
+
+// The server asks for a certificate on a connection that stands; the client answers.
+bool ask_after(SSL* client, SSL* server, int mode) {
+  SSL_set_verify(server, mode, nullptr);
+  return SSL_verify_client_post_handshake(server) == 1 && support::advance(server) &&
+         read_rest(client) && read_rest(server) && read_rest(client) &&
+         SSL_write(server, "x", 1) == 1;
 }
 
 SslPtr make_ssl(SSL_CTX* context, Record& record) {
@@ -220,6 +229,11 @@ Outcome connect(SSL_CTX* server_side, const Client& client) {
 
   Outcome outcome;
   outcome.completed = support::shake_hands(from.get(), to.get()) && read_rest(from.get());
+  if (outcome.completed && client.asked_after != 0) {
+    outcome.completed = ask_after(from.get(), to.get(), client.asked_after);
+  }
+  const std::unique_ptr<X509, Free> shown(SSL_get1_peer_certificate(to.get()));
+  outcome.showed_certificate = shown != nullptr;
   outcome.resumed = outcome.completed && SSL_session_reused(to.get()) == 1;
   outcome.disagreed =
       outcome.completed && SSL_session_reused(to.get()) != SSL_session_reused(from.get());

@@ -347,6 +347,116 @@ TEST_SUITE("openssl: contexts") {
     }
   }
 
+  TEST_CASE("promise 6: nor by a store of its own for verifying clients") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(2));
+      const auto asking = [&](const char* ca) {
+        auto context = server_context("a.test", true);
+        X509_STORE* store = X509_STORE_new();
+        X509_STORE_add_cert(store, certificate_of("client"));
+        X509_STORE_add_cert(store, certificate_of(ca));
+        SSL_CTX_set0_verify_cert_store(context.get(), store);
+        attach(context.get(), server);
+        return context;
+      };
+      const auto x = asking("X"), again = asking("X"), y = asking("Y");
+      const auto by_x = connect(x.get(), {.version = version}).session;
+      REQUIRE(by_x);
+      CHECK(connect(again.get(), {.version = version, .session = by_x.get()}).resumed);
+      CHECK_FALSE(connect(y.get(), {.version = version, .session = by_x.get()}).resumed);
+    }
+  }
+
+  TEST_CASE("promise 6: what the options of a host demand holds, in whatever order one attaches") {
+    for (const bool port_first : {true, false}) {
+      for (const int version : both_versions) {
+        CAPTURE(port_first);
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        auto port = server_context("a.test"), host = server_context("b.test", true);
+        SSL_CTX_set_verify(host.get(), SSL_VERIFY_PEER, nullptr);  // OpenSSL lets all in
+        const tkt_openssl_name names[] = {{"a.test", "a", port.get()}, {"b.test", "b", host.get()}};
+        tkt_openssl_options options{.size = 0, .names = names, .names_count = std::size(names)};
+        const auto attach_host = [&] {
+          options.demand_certificate = 1;
+          attach(host.get(), server, options);
+          options.demand_certificate = 0;
+        };
+        if (!port_first) attach_host();
+        attach(port.get(), server, options);
+        if (port_first) attach_host();
+        switch_by_name(port.get(), Switch::servername_kept,
+                       {{"a.test", port.get()}, {"b.test", host.get()}});
+        const auto visit = [&](const SSL_SESSION* session, bool certificate) {
+          return connect(port.get(), {.version = version,
+                                      .name = "b.test",
+                                      .session = session,
+                                      .certificate = certificate});
+        };
+        const auto without = visit(nullptr, false);
+        REQUIRE(without.session);
+        const auto again = visit(without.session.get(), false);
+        CHECK(again.completed);
+        CHECK_FALSE(again.resumed);
+        const auto with = visit(nullptr, true);
+        CHECK(visit(with.session.get(), true).resumed);
+      }
+    }
+  }
+
+  TEST_CASE("a host's store may grow while it verifies clients, as one of a folder does") {
+    for (const bool chosen : {false, true}) {
+      for (const int version : both_versions) {
+        CAPTURE(chosen);
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        auto port = server_context("a.test"), host = server_context("b.test", true);
+        const tkt_openssl_name names[] = {{"b.test", "b", host.get()}};
+        tkt_openssl_options options{.size = 0, .names = names, .names_count = std::size(names)};
+        if (chosen) {
+          options = {.size = 0, .choose = choose_by_name, .choose_user = host.get()};
+        }
+        attach(port.get(), server, options);  // the host is not
+        switch_by_name(port.get(), Switch::servername_kept, {{"b.test", host.get()}});
+        const auto first = connect(port.get(), {.version = version, .name = "b.test"});
+        REQUIRE(first.session);
+        const auto grows = [&](const char* ca) {
+          X509_STORE_add_cert(SSL_CTX_get_cert_store(host.get()), certificate_of(ca));
+        };
+        if (!chosen) grows("X");
+        const auto again = connect(
+            port.get(), {.version = version, .name = "b.test", .session = first.session.get()});
+        CHECK(again.completed);
+        CHECK(again.resumed);
+      }
+    }
+  }
+
+  TEST_CASE("a certificate that is asked for after the handshake ends none that resumed") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    for (const int mode : {SSL_VERIFY_PEER, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT}) {
+      CAPTURE(mode);
+      auto context = server_context("a.test", true);
+      SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+      attach(context.get(), server);
+      const auto session = connect(context.get(), {}).session;
+      const auto asked = connect(context.get(), {.session = session.get(), .asked_after = mode});
+      CHECK(asked.resumed);
+      CHECK(asked.completed);
+      CHECK(asked.showed_certificate);
+      CHECK(asked.server_alerts == 0);
+    }
+  }
+
   TEST_CASE("promise 6: nor is it when a connection is switched behind our back") {
     for (const int version : both_versions) {
       CAPTURE(version_name(version));

@@ -275,6 +275,35 @@ TEST_SUITE("openssl: reasons") {
     CHECK(other.info.reason == TKT_NAME);
   }
 
+  TEST_CASE("where certificates are asked for, TLS 1.3 holds a session to its name's letters") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(3));
+    for (const bool attributed : {false, true}) {
+      CAPTURE(attributed);
+      auto context = server_context("a.test", true);
+      attach(context.get(), server, {.binding = TKT_SAME_CONTEXT});
+      const auto plain = server_context("a.test", true);
+      auto key = stek(1, "default");
+      SSL_CTX_set_tlsext_ticket_keys(plain.get(), key.data(), key.size());
+      auto* minter = attributed ? context.get() : plain.get();
+      // by which OpenSSL writes the name into sessions
+      switch_by_name(minter, Switch::servername, {{"a.test", minter}});
+      const auto session = connect(minter, {.name = "A.test"}).session;
+      REQUIRE(session);
+      const auto visit = [&](const char* name) {
+        return connect(context.get(), {.name = name, .session = session.get()});
+      };
+
+      CHECK(visit("A.test").resumed);
+      for (const char* name : {"a.test", "b.test", static_cast<const char*>(nullptr)}) {
+        const auto other = visit(name);
+        CHECK(other.completed);
+        CHECK_FALSE(other.resumed);
+      }
+    }
+  }
+
   TEST_CASE("promise 18: thousands of altered, foreign and random tickets resume nothing") {
     const int offers = hostile_offers();
     Clock clock;

@@ -114,6 +114,7 @@ struct Client {
   const char* groups = nullptr;                // key shares; NULL: OpenSSL's
   std::vector<unsigned char> raw_ticket = {};  // in place of a session's, TLS 1.2
   bool tickets = true;                         // takes some, TLS 1.2; else goes by session ids
+  int asked_after = 0;  // for a certificate, once hands are shaken, with this mode; TLS 1.3
 };
 struct Outcome {
   bool completed = false;  // on both sides
@@ -121,6 +122,7 @@ struct Outcome {
   bool disagreed = false;  // they say different things
   unsigned tickets = 0;    // NewSessionTicket messages with a ticket in them
   int server_alerts = 0;
+  bool showed_certificate = false;
   const SSL_CTX* served_by = nullptr;
   tkt_openssl_info info{};
   SessionPtr session;  // to resume with; NULL when there is none

@@ -7,8 +7,9 @@
 namespace ticket::wire {
 
 TEST_SUITE("ticket data") {
+  const ByteArray<8> name_hash{std::byte{1}, std::byte{8}};
   const Attribution attribution{7, sys_seconds(seconds(1'790'000'000)),
-                                sys_seconds(seconds(1'790'000'060)), name_hash("a.test")};
+                                sys_seconds(seconds(1'790'000'060)), name_hash};
 
   TEST_CASE("a ticket's data has the name of a table, or nothing behind the attribution") {
     const auto written = [](const TicketData& data) {

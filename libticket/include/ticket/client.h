@@ -22,18 +22,23 @@
  * handshake is good for that name, was verified by OpenSSL then, and has not expired; the
  * connection verifies its server (SSL_VERIFY_PEER), with the same settings and without a
  * verify callback, whose yes may be for one name; it shows the same client certificate;
- * cipher, version and ALPN suit. A TLS 1.3 session is offered once. Early data never goes under another name. Whatever manifest or DNS say, the worst
- * that comes of it is a full handshake; a server that ends a handshake where it should
- * refuse a ticket costs that one, and then is on its own for ten minutes at least.
+ * cipher, version and ALPN suit. A TLS 1.3 session is offered once. Early data never goes
+ * under another name. Whatever manifest or DNS say, the worst that comes of it is a full
+ * handshake. A server that ends a handshake where it should refuse a ticket costs that one,
+ * and then is on its own for ten minutes at least. One that is silent there costs two, if
+ * the application waits for two seconds or more before it gives up, and is then offered
+ * nothing for as long.
  *
  * What OpenSSL lets nobody compare, keep apart by partitions: SSL_CTXs that trust other
- * CAs or have other CRLs, clients of other users, whatever must not be linked to each
- * other. Also an SSL_CTX with SSL_CTX_set_cert_verify_callback: one that answers 1 counts
- * as verified. With DANE, DTLS, a demand for stapled OCSP, or a verify store of the SSL's
- * own, nothing is offered or kept.
+ * CAs or have other CRLs, connections with another purpose, trust, policies or signature
+ * algorithms, clients of other users, whatever must not be linked to each other. Also an
+ * SSL_CTX with SSL_CTX_set_cert_verify_callback: one that answers 1 counts as verified.
+ * With DANE, DTLS, a demand for stapled OCSP, or a verify store of the SSL's own, nothing
+ * is offered or kept.
  *
  * Fork: open a client in each child. One that was opened before offers and keeps nothing
- * in a child, nor touches its cache file; tkt_client_close frees no memory of it there. */
+ * in a child, takes no manifest and leaves its cache file alone. Close it in each child
+ * all the same: tkt_client_close frees no memory there, but lets go of the file's lock. */
 #ifndef TICKET_CLIENT_H
 #define TICKET_CLIENT_H
 
@@ -115,7 +120,9 @@ TKT_API tkt_status tkt_client_manifest_file(tkt_client *client, const char *path
  *
  *   ctx        before connections are made of it. Its session callback and its info
  *              callback are taken, once; those that were there are called too. One that is
- *              set later must call the one it found. OpenSSL's own
+ *              set later must call the one it found; it goes on being called for an ssl that
+ *              is prepared. After SSL_set_SSL_CTX the session callback that the new
+ *              SSL_CTX had is called, where OpenSSL would call the old one's. OpenSSL's own
  *              cache is off from here on
  *   partition  at most 255 bytes; sessions of one partition are never offered in another;
  *              NULL: ""
@@ -128,7 +135,8 @@ TKT_API tkt_status tkt_client_attach(tkt_client *client, SSL_CTX *ctx, const cha
  *   ssl   of an SSL_CTX that this client is attached to, not connected yet, set up: what
  *         it verifies, its versions, ciphers and certificate are looked at here
  *   host  name or address as the application knows it; becomes the server name (SNI)
- *         unless one was set, in which case that one counts
+ *         unless the application set one, in which case that one counts. One that was
+ *         set here, for an ssl that is used again, is replaced
  *   port  other than 0
  *
  * Checks no certificate and sets no host to check: SSL_set1_host is the application's. A
@@ -137,7 +145,8 @@ TKT_API tkt_status tkt_client_attach(tkt_client *client, SSL_CTX *ctx, const cha
  * SSL_clear: which otherwise offers and keeps nothing. The ssl's info callback is taken, as
  * that of its SSL_CTX: one that is set later must call the one it found, or nothing of what
  * follows is kept. What is changed afterwards is looked at again when the handshake starts,
- * and what was given is then taken back if it no longer fits.
+ * and what was given is then taken back if it no longer fits. A TLS 1.3 session that was
+ * given is spent, whether it goes or not: prepare when the connection is there.
  *
  * TKT_BAD_ARGUMENT for a host that is none, or an SSL_CTX without this client;
  * TKT_OUT_OF_MEMORY. A connection is fine also then. Any thread, one at a time for an ssl. */

@@ -33,13 +33,18 @@
  * (With TKT_ANY_NAME, SSL_get_servername() of a TLS 1.2 resumption tells the
  * ticket's name, not the client's: the connection stays where that name leads.)
  *
- * Client certificates. A session that brings one resumes only where the same CAs vouch for
- * clients (the certificates in the SSL_CTX's store and its client CA list, as they are when
- * it is attached), and under the server name it was made for, whatever the binding; never
- * where no certificate is asked for. What a host asks for is known from its SSL_CTX: where
- * the servername callback switches to another one, `names` or `choose` must tell which
- * (`host`), or its sessions are all full handshakes. Tickets without attribution tell
- * nothing of this: their context must be enough.
+ * Client certificates. Where they are asked for, a session, with one or without, resumes
+ * only where the same CAs vouch for clients, and under the server name it was made for,
+ * whatever the binding (in TLS 1.3, once a servername callback had OpenSSL keep the name, to
+ * the letter); one with a certificate nowhere else. The CAs are the certificates in the
+ * SSL_CTX's store for verifying (SSL_CTX_set1_verify_cert_store, else its certificate store)
+ * and its client CA list, as they are when it is attached or first named as a `host`: attach
+ * to it again, and to the port, when they change. Not seen are a folder of CAs (CApath) and
+ * what a verify callback or a connection of its own settings believes: such hosts need a
+ * context of their own. What a host asks for is known from its SSL_CTX: where the servername
+ * callback switches to another one, `names` or `choose` must tell which (`host`), or its
+ * sessions are all full handshakes. Tickets without attribution tell nothing of this: their
+ * context must be enough. A certificate may be asked for after the handshake (TLS 1.3).
  *
  * Early data (0-RTT) is off unless the options say TKT_EARLY_DATA_ONCE; leave
  * SSL_CTX_set_max_early_data and SSL_OP_NO_ANTI_REPLAY to them. It is for requests that
@@ -69,7 +74,7 @@ extern "C" {
  *
  * `host` is the SSL_CTX that serves the name, to be given where the servername callback
  * switches to it and it asks for client certificates; NULL: as the one that is attached to.
- * Looked at once, by tkt_openssl_attach. */
+ * Looked at by tkt_openssl_attach, which keeps what it saw with it; need not live on. */
 typedef struct {
     const char *name;
     const char *context;
@@ -82,7 +87,8 @@ typedef struct {
  *   ssl          the connection, in the middle of its handshake: look, do not change
  *   server_name  in lower case, or NULL when the client sent none
  *   host         may be set to the SSL_CTX that will serve the connection, where that is
- *                another one than it has now (see tkt_openssl_name)
+ *                another one than it has now (see tkt_openssl_name). One that nobody attached
+ *                to is looked at in each handshake, which takes longer
  *
  * Called on the thread of the handshake when a ticket is presented, when early data comes
  * with it and when a ticket is sealed (not behind early data that was taken); must answer alike. Returns a string of at most 255 bytes that lives until the

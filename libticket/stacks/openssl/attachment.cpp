@@ -93,10 +93,9 @@ const Context* ChosenContexts::add(std::atomic<Node*>& head, const char* name, i
   return nullptr;
 }
 
-Attachment::Attachment(const SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options)
+Attachment::Attachment(tkt_ring* ring, const tkt_openssl_options& options)
     : ring_(ring),
       options_(options),
-      ca_digest_(ctx),
       fallback_(make_context(options.context == nullptr ? "default" : options.context)) {
   fallback_.fallback = true;
   for (std::size_t i = 0; i < options.names_count; ++i) add_name(options.names[i]);
@@ -122,9 +121,12 @@ void Attachment::add_name(const tkt_openssl_name& row) {
     throw std::invalid_argument("a wildcard stands for the first label alone: " +
                                 std::string(name.view()));
   }
-  std::optional<ClientCas> cas;
-  if (row.host != nullptr) cas = client_cas(row.host);
-  (wildcard ? wildcards_ : names_).emplace(key, Row{make_context(row.context), cas});
+  Row made{make_context(row.context), 0, nullptr};
+  if (row.host != nullptr) {
+    made.verify = SSL_CTX_get_verify_mode(row.host);
+    made.record = keep_record(const_cast<SSL_CTX*>(row.host));  // what it does is not changed
+  }
+  (wildcard ? wildcards_ : names_).emplace(key, std::move(made));
 }
 
 const Attachment::Row* Attachment::find_row(const ServerName& name) const {
@@ -139,11 +141,12 @@ Host Attachment::host(SSL* ssl, const ServerName& name) const {
     const SSL_CTX* host = nullptr;
     const char* chosen = options_.choose(options_.choose_user, ssl, name.c_str(), &host);
     if (chosen == nullptr) return {};
-    return {chosen_.find(ring_, chosen), host == nullptr ? client_cas(ssl) : client_cas(host)};
+    return {chosen_.find(ring_, chosen), host == nullptr ? client_cas(ssl) : client_cas(host),
+            host};
   }
   const Row* row = find_row(name);
   if (row == nullptr) return {&fallback_, client_cas(ssl)};
-  return {&row->context, row->cas ? *row->cas : client_cas(ssl)};
+  return {&row->context, row->cas(ssl)};
 }
 
 bool Attachment::same_fallback(const Attachment& other) const {
@@ -173,26 +176,32 @@ bool give_attachment(SSL_CTX* context, std::unique_ptr<Attachment> attachment) {
 
 namespace {
 
+bool demands(int mode, const ClientCasRecord* record) {
+  return (mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0 || (record != nullptr && record->demanded());
+}
+
 // Called from within OpenSSL, which no exception may cross: short of memory, by nobody's
 // word, which is no host's.
-ClientCas::Digest digest_in(const SSL_CTX* context, const STACK_OF(X509_NAME) * names) noexcept
-    try {
-  const Attachment* attachment = attachment_of(context);
-  const bool known = attachment != nullptr && attachment->ca_digest().stands_for(context, names);
-  return known ? attachment->ca_digest().digest() : digest_of(context, names);
+ClientCas::Digest digest_in(const SSL_CTX* host, const STACK_OF(X509_NAME) * names) noexcept try {
+  const auto* record = record_of(host);
+  const bool known = record != nullptr && record->stands_for(host, names);
+  return known ? record->digest() : digest_of(host, names);
 } catch (const std::bad_alloc&) {
   return {};
 }
 
-ClientCas client_cas(const SSL_CTX* context, int mode, const STACK_OF(X509_NAME) * names) {
+ClientCas client_cas(const SSL_CTX* host, int mode, const STACK_OF(X509_NAME) * names) {
   if ((mode & SSL_VERIFY_PEER) == 0) return {};
-  const Attachment* attachment = attachment_of(context);
-  const bool demanded = (mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) != 0 ||
-                        (attachment != nullptr && attachment->demands_certificate());
-  return {true, demanded, digest_in(context, names)};
+  return {true, demands(mode, record_of(host)), digest_in(host, names)};
 }
 
 }  // namespace
+
+ClientCas Attachment::Row::cas(SSL* ssl) const {
+  if (!record) return client_cas(ssl);
+  if ((verify & SSL_VERIFY_PEER) == 0) return {};
+  return {true, demands(verify, record.get()), record->digest()};
+}
 
 ClientCas client_cas(const SSL_CTX* context) {
   return client_cas(context, SSL_CTX_get_verify_mode(context), SSL_CTX_get_client_CA_list(context));

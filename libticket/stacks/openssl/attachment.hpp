@@ -9,7 +9,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +28,7 @@ struct Context {
 struct Host {
   const Context* context = nullptr;  // nullptr: no tickets
   ClientCas cas;
+  const SSL_CTX* chosen = nullptr;  // whose those are, where `choose` told it
 };
 
 // Contexts that a `choose` callback named, found without a lock. Only grows,
@@ -55,7 +55,7 @@ class Attachment {
  public:
   // Throws std::bad_alloc, and std::invalid_argument for a name that is none or
   // for more contexts than a ring takes.
-  Attachment(const SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options);
+  Attachment(tkt_ring* ring, const tkt_openssl_options& options);
 
   // The host of a connection under a server name.
   Host host(SSL* ssl, const ServerName& name) const;
@@ -70,8 +70,6 @@ class Attachment {
     return options_.early_data_size == 0 ? SSL3_RT_MAX_PLAIN_LENGTH : options_.early_data_size;
   }
   bool require_attribution() const { return options_.require_attribution != 0; }
-  bool demands_certificate() const { return options_.demand_certificate != 0; }
-  const CaDigest& ca_digest() const { return ca_digest_; }
   // Names without a row get the same context of the same ring from both.
   bool same_fallback(const Attachment& other) const;
   // Of a ticket, in seconds, under a pool's policy.
@@ -91,8 +89,11 @@ class Attachment {
     }
   };
   struct Row {
+    ClientCas cas(SSL* ssl) const;
+
     Context context;
-    std::optional<ClientCas> cas;
+    int verify = 0;                                 // the mode of the host's SSL_CTX
+    std::shared_ptr<const ClientCasRecord> record;  // its record; nullptr: as the connection's own
   };
   using Names = std::unordered_map<std::string, Row, Hash, std::equal_to<>>;
 
@@ -102,7 +103,6 @@ class Attachment {
 
   tkt_ring* ring_;
   tkt_openssl_options options_;  // its pointers, choose_user apart, are not used after making
-  CaDigest ca_digest_;
   Context fallback_;
   Names names_;
   Names wildcards_;  // "*.example.org" as ".example.org"

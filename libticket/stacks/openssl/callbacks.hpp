@@ -33,7 +33,11 @@ int seal_key(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHER_CT
 // Whether a resumed connection is now where its ticket would not have opened, lacks the
 // certificate that is demanded there, or brings one that others vouched for. `context` is
 // its context now, nullptr: none; note.cas is what its host asks for.
-bool crossed(SSL* ssl, Note& note, const Attachment& attachment, const Context* context);
+bool crossed(const Note& note, const Attachment& attachment, const Context* context);
+
+// What is asked of the client where a connection is now. Where that is whom the ticket was
+// judged for, it is what was said then: a store may have taken something in since.
+ClientCas cas_now(const SSL* ssl, const Note& note, bool resumed);
 
 inline bool is_tls13(const SSL* ssl) { return SSL_version(ssl) >= TLS1_3_VERSION; }
 

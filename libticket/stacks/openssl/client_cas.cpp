@@ -4,6 +4,7 @@
 #include <openssl/x509_vfy.h>
 
 #include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -50,11 +51,29 @@ class Locked {
   X509_STORE* store_;
 };
 
+// By which OpenSSL verifies clients.
+X509_STORE* store_of(const SSL_CTX* host) {
+  X509_STORE* store = nullptr;
+  SSL_CTX_get0_verify_cert_store(const_cast<SSL_CTX*>(host), &store);
+  return store != nullptr ? store : SSL_CTX_get_cert_store(host);
+}
+
+using Record = std::shared_ptr<ClientCasRecord>;
+
+void host_freed(void*, void* record, CRYPTO_EX_DATA*, int, long, void*) {
+  delete static_cast<Record*>(record);
+}
+
+int record_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, host_freed);
+  return index;
+}
+
 }  // namespace
 
-ClientCas::Digest digest_of(const SSL_CTX* context, const STACK_OF(X509_NAME) * names) {
+ClientCas::Digest digest_of(const SSL_CTX* host, const STACK_OF(X509_NAME) * names) {
   std::vector<std::string> all;
-  if (X509_STORE* store = SSL_CTX_get_cert_store(context); store != nullptr) {
+  if (X509_STORE* store = store_of(host); store != nullptr) {
     const Locked lock(store);
     add_certificates(store, all);
   }
@@ -68,15 +87,50 @@ ClientCas::Digest digest_of(const SSL_CTX* context, const STACK_OF(X509_NAME) * 
   return digest;
 }
 
-CaDigest::CaDigest(const SSL_CTX* context)
-    : store_(SSL_CTX_get_cert_store(context)),
-      names_(SSL_CTX_get_client_CA_list(context)),
-      count_(sk_X509_NAME_num(names_)),
-      digest_(digest_of(context, names_)) {}
+struct ClientCasRecord::Seen {
+  const X509_STORE* store;
+  const STACK_OF(X509_NAME) * names;
+  int count;
+  ClientCas::Digest digest;
+  std::unique_ptr<const Seen> before;  // connections may still be reading it
+};
 
-bool CaDigest::stands_for(const SSL_CTX* context, const STACK_OF(X509_NAME) * names) const {
-  return SSL_CTX_get_cert_store(context) == store_ && names == names_ &&
-         sk_X509_NAME_num(names) == count_;
+ClientCasRecord::~ClientCasRecord() { delete seen_.load(); }
+
+void ClientCasRecord::look(const SSL_CTX* host) {
+  const auto* names = SSL_CTX_get_client_CA_list(host);
+  auto seen = std::make_unique<Seen>(
+      Seen{store_of(host), names, sk_X509_NAME_num(names), digest_of(host, names), nullptr});
+  seen->before.reset(seen_.load(std::memory_order_relaxed));
+  seen_.store(seen.release(), std::memory_order_release);
+}
+
+const ClientCas::Digest& ClientCasRecord::digest() const {
+  return seen_.load(std::memory_order_acquire)->digest;
+}
+
+bool ClientCasRecord::stands_for(const SSL_CTX* host, const STACK_OF(X509_NAME) * names) const {
+  const auto* seen = seen_.load(std::memory_order_acquire);
+  return store_of(host) == seen->store && names == seen->names &&
+         sk_X509_NAME_num(names) == seen->count;
+}
+
+const ClientCasRecord* record_of(const SSL_CTX* host) {
+  const auto* record = static_cast<const Record*>(SSL_CTX_get_ex_data(host, record_index()));
+  return record == nullptr ? nullptr : record->get();
+}
+
+Record keep_record(SSL_CTX* host) {
+  if (const auto* kept = static_cast<Record*>(SSL_CTX_get_ex_data(host, record_index()))) {
+    if (!(*kept)->stands_for(host, SSL_CTX_get_client_CA_list(host))) (*kept)->look(host);
+    return *kept;
+  }
+  auto record = std::make_unique<Record>(std::make_shared<ClientCasRecord>());
+  (*record)->look(host);
+  if (SSL_CTX_set_ex_data(host, record_index(), record.get()) != 1) {
+    throw std::runtime_error("OpenSSL keeps no record of an SSL_CTX");
+  }
+  return *record.release();
 }
 
 }  // namespace ticket::openssl

@@ -34,10 +34,10 @@ tkt_openssl_early judge(SSL* ssl, const Attachment& attachment, Note& note) {
   const Offer& offer = note.offer;
   if (attachment.early_data() == 0) return TKT_EARLY_NONE;
   const Context* context = attachment.context(ssl, note.name);
-  note.cas = client_cas(ssl);
+  note.cas = cas_now(ssl, note, offer.opened);
   // a ticket may be good for more names than one; what is sent early is not
   if (!offer.opened || !of_this_host(offer) || !note.same_hash() ||
-      crossed(ssl, note, attachment, context)) {
+      crossed(note, attachment, context)) {
     return TKT_EARLY_FOREIGN;
   }
   const tkt_openssl_early verdict = claim(ssl, offer);

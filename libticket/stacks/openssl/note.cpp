@@ -1,5 +1,6 @@
 #include "note.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -84,9 +85,25 @@ int note_index() {
 
 }  // namespace
 
-bool Note::same_hash() {
-  const auto& made_for = offer.attribution.name_hash;
-  return std::memcmp(name_hash.of(name, cas), made_for, sizeof made_for) == 0;
+// No name has a NUL.
+bool Note::name_hash(tkt_ring* ring, int context, std::uint32_t epoch,
+                     unsigned char hash[8]) const {
+  std::memset(hash, 0, 8);
+  if (name.view().empty() && !cas.asked) return true;
+  std::array<unsigned char, ServerName::longest + 1 + sizeof(ClientCas::Digest)> text;
+  auto* end = std::ranges::copy(name.view(), text.data()).out;
+  if (cas.asked) {
+    *end++ = '\0';
+    end = std::ranges::copy(cas.digest, end).out;
+  }
+  return tkt_core_name_hash(ring, context, epoch, text.data(), std::size_t(end - text.data()),
+                            hash) == TKT_OK;
+}
+
+bool Note::same_hash() const {
+  unsigned char hash[8];
+  return name_hash(offer.ring, offer.context, offer.epoch.number, hash) &&
+         std::memcmp(hash, offer.attribution.name_hash, sizeof hash) == 0;
 }
 
 bool read_server_name(SSL* ssl, ServerName* name) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "capi/core.h"
+#include "client_cas.hpp"
 #include "server_name.hpp"
 
 namespace ticket::openssl {
@@ -25,6 +26,10 @@ struct Offer {
   bool keyed = false;    // its key was found; OpenSSL goes on to check its tag
   bool opened = false;   // accepted
   bool attributed = false;
+  bool certificate = false;       // its session brings one of the client's
+  bool looked = false;            // prepare_ticket has seen that it did not cross
+  ClientCas cas;                  // by whose word it was judged
+  const SSL_CTX* host = nullptr;  // whose those are, where `choose` told it
   tkt_status reason = TKT_OK;
   std::array<unsigned char, 16> iv{};
   tkt_core_epoch epoch{};
@@ -54,10 +59,12 @@ struct Note {
   const Context* settled = nullptr;
   ServerName name;
   ClientCas cas;  // of the host that the name leads to, as known by now
-  NameHash name_hash;
 
-  // Was the ticket that is offered made for this name, where the same CAs vouch for clients?
-  bool same_hash();
+  // What a ticket tells of the server it is made for (wire/layout.hpp): the name and, where
+  // client certificates are asked for, the CAs that vouch for them. False when its key is gone.
+  bool name_hash(tkt_ring* ring, int context, std::uint32_t epoch, unsigned char hash[8]) const;
+  // Was the ticket that is offered made for this one?
+  bool same_hash() const;
   std::array<char, 256> context{};  // for tkt_openssl_info
   Note* next = nullptr;             // in the pool of spare ones
 };

@@ -69,6 +69,7 @@ const Context* find_context(SSL* ssl, const Attachment& attachment, Note& note) 
   }
   const Host host = attachment.host(ssl, note.name);
   note.cas = host.cas;
+  note.offer.host = host.chosen;
   if (host.context == nullptr) refuse(note.offer, TKT_CONTEXT);
   return host.context;
 }
@@ -135,11 +136,24 @@ bool name_holds(const SSL* ssl, const SSL_SESSION* session, const Attachment& at
 // believe. So where one is asked for, a ticket resumes only under the name it was made for
 // and by the same CAs' word, and elsewhere none that brings one. (A ticket that nobody
 // attributed does not tell: its context must be enough.)
-bool certificate_holds(const SSL_SESSION* session, Note& note) {
-  const bool brings_one = SSL_SESSION_get0_peer(const_cast<SSL_SESSION*>(session)) != nullptr;
-  if (!note.cas.asked) return !brings_one;
-  if (note.cas.demanded && !brings_one) return false;
-  return !note.offer.attributed || note.same_hash();
+bool certificate_holds(SSL_SESSION* session, Note& note) {
+  Offer& offer = note.offer;
+  offer.cas = note.cas;
+  offer.certificate = SSL_SESSION_get0_peer(session) != nullptr;
+  if (!note.cas.asked) return !offer.certificate;
+  if (note.cas.demanded && !offer.certificate) return false;
+  return !offer.attributed || note.same_hash();
+}
+
+// Where client certificates are asked for, nginx ends a TLS 1.3 handshake that resumes a
+// session of another name than the client asks for now, to the letter.
+bool letters_hold(SSL* ssl, const SSL_SESSION* session, const Note& note) {
+  const char* made_for = SSL_SESSION_get0_hostname(session);
+  if (!note.cas.asked || !is_tls13(ssl) || made_for == nullptr) return true;
+  const unsigned char* bytes = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &size) != 1) return false;
+  return host_name_in(bytes, size) == std::string_view(made_for);
 }
 
 // TKT_OK, or why the session is not resumed.
@@ -150,7 +164,8 @@ tkt_status judge(SSL* ssl, SSL_SESSION* session, const Attachment& attachment, N
   if (status != TKT_OK) return status;
   if (has_expired(session, note.now)) return TKT_EXPIRED;
   if (!certificate_holds(session, note)) return TKT_CONTEXT;
-  return name_holds(ssl, session, attachment, note) ? TKT_OK : TKT_NAME;
+  const bool named = name_holds(ssl, session, attachment, note) && letters_hold(ssl, session, note);
+  return named ? TKT_OK : TKT_NAME;
 }
 
 // OpenSSL reckons the age of a ticket that brings early data by time(), which may run

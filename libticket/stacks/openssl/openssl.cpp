@@ -85,7 +85,7 @@ bool take_callbacks(SSL_CTX* ctx) {
 }
 
 tkt_status attach(SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& options) {
-  auto attachment = std::make_unique<Attachment>(ctx, ring, options);
+  auto attachment = std::make_unique<Attachment>(ring, options);
   const std::uint32_t early = attachment->early_data();
   if (early != 0) {
     const std::size_t capacity =
@@ -93,6 +93,9 @@ tkt_status attach(SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& optio
     const tkt_status kept = tkt_core_keep_flights(ring, options.early_data_folder, capacity);
     if (kept != TKT_OK) return kept;
   }
+  const auto record = keep_record(ctx);
+  record->look(ctx);  // anew: a CA may have come under the same list
+  record->demand(options.demand_certificate != 0);
   const bool attached = register_notes() && give_attachment(ctx, std::move(attachment)) &&
                         take_sessions(ctx, options) && take_early_data(ctx, early) &&
                         take_callbacks(ctx);

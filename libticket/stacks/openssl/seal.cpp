@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "callbacks.hpp"
 
@@ -22,11 +23,10 @@ void remember_context(Note& note, const Context* context) {
   std::memcpy(note.context.data(), context->name.c_str(), context->name.size() + 1);
 }
 
-// The certificate of the session, not the one by which OpenSSL lets it in.
-bool certificate_crossed(SSL* ssl, Note& note) {
-  const bool brings_one = SSL_SESSION_get0_peer(SSL_get_session(ssl)) != nullptr;
-  if (!brings_one) return note.cas.demanded;
-  return note.cas.asked && note.offer.attributed && !note.same_hash();
+bool certificate_crossed(const Note& note) {
+  const Offer& offer = note.offer;
+  if (!offer.certificate) return note.cas.demanded;
+  return note.cas.asked && offer.attributed && note.cas.digest != offer.cas.digest;
 }
 
 void explain_crossing(tkt_ring* ring, const Note& note, const char* opened_under) {
@@ -59,13 +59,15 @@ void offer_early_data(SSL* ssl, const Attachment& attachment, const tkt_core_epo
   SSL_SESSION_set_max_early_data(SSL_get_session(ssl), bytes);
 }
 
-bool write_attribution(SSL_SESSION* session, Note& note, tkt_core_attribution& attribution,
+bool write_attribution(SSL_SESSION* session, const Note& note, tkt_core_attribution& attribution,
                        const tkt_core_epoch& epoch, std::int64_t born) {
   attribution.minter = epoch.member;
   attribution.born = born;
   attribution.sealed = note.now.steady;
-  std::memcpy(attribution.name_hash, note.name_hash.of(note.name, note.cas),
-              sizeof attribution.name_hash);
+  if (!note.name_hash(note.sealing.ring, note.sealing.context, epoch.number,
+                      attribution.name_hash)) {
+    return false;
+  }
   unsigned char bytes[TKT_CORE_ATTRIBUTION_SIZE];
   const std::size_t size = tkt_core_attribution_write(&attribution, bytes);
   return SSL_SESSION_set1_ticket_appdata(session, bytes, size) == 1;
@@ -103,9 +105,14 @@ void choose_epoch(SSL* ssl, const Attachment& attachment, Note& note, std::int64
 
 // The last line of promise 6: the ticket was opened before the servername
 // callback moved the connection to where it would not have been.
-bool crossed(SSL* ssl, Note& note, const Attachment& attachment, const Context* context) {
+bool crossed(const Note& note, const Attachment& attachment, const Context* context) {
   return context == nullptr || note.offer.ring != attachment.ring() ||
-         note.offer.context != context->number || certificate_crossed(ssl, note);
+         note.offer.context != context->number || certificate_crossed(note);
+}
+
+ClientCas cas_now(const SSL* ssl, const Note& note, bool resumed) {
+  const bool as_judged = resumed && SSL_get_SSL_CTX(ssl) == note.offer.host;
+  return as_judged ? note.offer.cas : client_cas(ssl);
 }
 
 int prepare_ticket(SSL* ssl, void*) {
@@ -119,10 +126,12 @@ int prepare_ticket(SSL* ssl, void*) {
   const Context* context =
       resumed && note->settled != nullptr ? note->settled : attachment->context(ssl, note->name);
   remember_context(*note, context);
-  note->cas = client_cas(ssl);
+  note->cas = cas_now(ssl, *note, resumed);
   note->now = tkt_core_now(attachment->ring());
   note->sealing = {};
-  if (resumed && crossed(ssl, *note, *attachment, context)) {
+  // once: a certificate that is asked for after the handshake is one of this host's
+  const bool looked = std::exchange(note->offer.looked, true);
+  if (resumed && !looked && crossed(*note, *attachment, context)) {
     if (attachment->may_explain(note->now))
       explain_crossing(attachment->ring(), *note, opened_under.data());
     return 0;

@@ -3,15 +3,15 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string_view>
-
-#include "client_cas.hpp"
 
 namespace ticket::openssl {
 
 // A server name in lower case with a NUL behind it; empty = the client sent none.
 class ServerName {
  public:
+  static constexpr std::size_t longest = 255;
   void clear() {
     size_ = 0;
     text_[0] = '\0';
@@ -24,26 +24,14 @@ class ServerName {
   const char* c_str() const { return size_ == 0 ? nullptr : text_.data(); }
 
  private:
-  std::array<char, 256> text_{};
+  std::array<char, longest + 1> text_{};
   std::size_t size_ = 0;
 };
 
-// The hash of the last name asked for and, where client certificates are, of the CAs that
-// vouch for them (wire/layout.hpp). Kept when a note passes on to another connection, which
-// often asks for the same one.
-class NameHash {
- public:
-  const unsigned char* of(const ServerName& name, const ClientCas& cas);  // 8 bytes
-
- private:
-  ServerName name_;
-  ClientCas cas_;
-  std::array<unsigned char, 8> hash_{};
-  bool known_ = false;
-};
-
-// Reads the body of a server_name extension: one host name and nothing else.
-// False when it is malformed.
+// The host name in the body of a server_name extension, as the client wrote it: one, and
+// nothing else. None when it is malformed.
+std::optional<std::string_view> host_name_in(const unsigned char* bytes, std::size_t size);
+// The same, for comparing. False when it is malformed, or no host name can be so.
 bool parse_server_name(const unsigned char* bytes, std::size_t size, ServerName* name);
 
 }  // namespace ticket::openssl
