@@ -59,6 +59,21 @@ const char *ngx_http_ticket_choose(void *user, SSL *ssl, const char *server_name
 /* The ring that a connection's port looks in; NULL when none. */
 ngx_ticket_ring_t *ngx_http_ticket_ring(ngx_http_request_t *r);
 
+/* The settings of main, server and location, and the directives that read them. */
+void *ngx_http_ticket_create_main_conf(ngx_conf_t *cf);
+void *ngx_http_ticket_create_srv_conf(ngx_conf_t *cf);
+char *ngx_http_ticket_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child);
+void *ngx_http_ticket_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_ticket_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+char *ngx_http_ticket_ring_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_sid_context_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_lifetime_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_trace_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_mode_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_token_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_ticket_path_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* After the configuration was read: warns of what it cannot do, and settles who takes
  * early data. */
 ngx_int_t ngx_http_ticket_check(ngx_conf_t *cf);

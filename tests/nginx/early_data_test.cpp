@@ -190,13 +190,16 @@ TEST_SUITE("nginx: early data") {
     const EarlySite site(folder, certificates, "site",
                          "ticket_ring " + ring.path().string() +
                              "; ticket_early_data once folder=" + etc.string() + "; ");
+    const auto told = "\"" + etc.string() + "\" is not of the workers' user alone";
+    const auto tried = Nginx::test(site.folder, site.text);
+    CHECK(tried.code == 0);
+    if (root) CHECK_MESSAGE(tried.output.find(told) != std::string::npos, tried.output);
     Nginx nginx(site.folder, site.text);
 
     struct stat status {};
     REQUIRE(stat(etc.c_str(), &status) == 0);
     if (root) CHECK(status.st_uid == 1);
-    CHECK(nginx.log().find("\"" + etc.string() + "\" is not of the workers' user alone") !=
-          std::string::npos);
+    CHECK(nginx.log().find(told) != std::string::npos);
     // a worker takes what it gave the ticket for: sooner or later it meets its own
     const auto taken = [&] {
       const auto session = folder / "session";
@@ -214,6 +217,9 @@ TEST_SUITE("nginx: early data") {
 
     // made anew it is theirs
     fs::remove(etc);
+    const auto again = Nginx::test(site.folder, site.text);
+    CHECK(again.output.find(told) == std::string::npos);
+    CHECK_FALSE(fs::exists(etc));  // a test makes nothing
     nginx.reload();
     CHECK(support::wait_until([&] { return fs::exists(etc) && !fs::is_empty(etc); }, 10s));
   }
