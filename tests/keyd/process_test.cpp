@@ -277,6 +277,23 @@ TEST_SUITE("the keyd process") {
     CHECK(keyd.says("sealed under another key than state_key, or altered"));
   }
 
+  TEST_CASE("promise 9: a state of another version is said to be that, and left as it is") {
+    const Folder folder;
+    {
+      Keyd keyd(folder);
+      REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+      keyd.process.send(SIGTERM);
+      REQUIRE(keyd.process.wait(20s) == 0);
+    }
+    auto state = support::read_text(folder / "state/keyd.state");
+    ++state.at(8);  // its version, after the magic
+    folder.write("state/keyd.state", state);
+    Keyd keyd(folder);
+    CHECK(keyd.process.wait(20s) == 1);
+    CHECK_MESSAGE(keyd.says("written by another version of keyd"), keyd.process.output());
+    CHECK(support::read_text(folder / "state/keyd.state") == state);
+  }
+
   TEST_CASE("keeper and front cannot be dumped, and the keeper is caged") {
     const Folder folder;
     Keyd keyd(folder);
