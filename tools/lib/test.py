@@ -67,6 +67,16 @@ def programs_of(where, rooms):
     return found
 
 
+def failures(output, most=60):
+    """What failed first: the end alone may be all of one long message."""
+    lines = output.splitlines()
+    if len(lines) <= most:
+        return lines
+    heads = [line for at, line in enumerate(lines)
+             if " ERROR: " in line or (at and " ERROR: " in lines[at - 1])]
+    return heads[:most // 2] + ["..."] + lines[-most // 2:]
+
+
 def run_tests(kind, names, tally):
     """Runs tests (all when none is named) side by side and counts their cases."""
     where = build.folder(kind)
@@ -92,7 +102,7 @@ def run_tests(kind, names, tally):
               f"  {result['duration']:6.1f} s")
         if failed:
             broken.append(f"--- {result['name']} ({result['result']})\n"
-                          + "\n".join((result.get("stdout") or "").splitlines()[-60:])
+                          + "\n".join(failures(result.get("stdout") or ""))
                           + "\n" + "\n".join((result.get("stderr") or "").splitlines()[-30:]))
     if broken:
         raise steps.Failed("\n".join(broken))
