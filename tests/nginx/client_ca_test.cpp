@@ -1,8 +1,10 @@
 // Promise 6 where nginx asks for client certificates: what one host was shown is worth
 // nothing at another that believes other CAs.
 #include <doctest/doctest.h>
+#include <openssl/ssl.h>
 
 #include "nginx/nginx.hpp"
+#include "support/tls_visit.hpp"
 
 using namespace nginx;
 
@@ -34,6 +36,55 @@ struct Bench {
   const std::string kept = folder / "session";
   const int port = support::unused_port(), other = support::unused_port();
 };
+
+template <auto f>
+struct By {
+  void operator()(auto* owned) const { f(owned); }
+};
+using Context = std::unique_ptr<SSL_CTX, By<SSL_CTX_free>>;
+using Connection = std::unique_ptr<SSL, By<SSL_free>>;
+
+Context with_certificate(const SSL_METHOD* method, const std::string& file) {
+  Context context(SSL_CTX_new(method));
+  SSL_CTX_use_certificate_file(context.get(), file.c_str(), SSL_FILETYPE_PEM);
+  SSL_CTX_use_PrivateKey_file(context.get(), file.c_str(), SSL_FILETYPE_PEM);
+  return context;
+}
+
+// A session at a server that has the pool's keys, asks for certificates and attributes
+// nothing: HAProxy is one, whose session id context it has.
+support::Session unattributed(const Certificates& certificates, int version,
+                              const std::string& name) {
+  const auto server = with_certificate(TLS_server_method(), certificates.client());
+  const auto client = with_certificate(TLS_client_method(), certificates.client());
+  SSL_CTX_load_verify_file(server.get(), certificates.client_ca().c_str());
+  SSL_CTX_set_verify(server.get(), SSL_VERIFY_PEER, nullptr);
+  auto key = ticket_key_of(1, "default");
+  SSL_CTX_set_tlsext_ticket_keys(server.get(), key.data(), static_cast<long>(key.size()));
+  SSL_CTX_set_session_id_context(server.get(), reinterpret_cast<const unsigned char*>("haproxy"),
+                                 7);
+  // by which OpenSSL writes the name into sessions
+  const auto any_name = [](SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; };
+  SSL_CTX_set_tlsext_servername_callback(server.get(), +any_name);
+  SSL_CTX_set_max_proto_version(server.get(), version == 12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+
+  const Connection here(SSL_new(client.get())), there(SSL_new(server.get()));
+  BIO *near = nullptr, *far = nullptr;
+  BIO_new_bio_pair(&near, 0, &far, 0);
+  SSL_set_bio(here.get(), near, near);
+  SSL_set_bio(there.get(), far, far);
+  SSL_set_tlsext_host_name(here.get(), name.c_str());
+  SSL_set_connect_state(here.get());
+  SSL_set_accept_state(there.get());
+  char none[1];
+  for (int i = 0; i < 10; ++i) {
+    SSL_read(here.get(), none, 1);
+    SSL_read(there.get(), none, 1);
+  }
+  REQUIRE(SSL_is_init_finished(here.get()));
+  SSL_set_shutdown(here.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // or it is spoilt
+  return {SSL_get1_session(here.get()), SSL_SESSION_free};
+}
 
 // What is no session by ticket.
 const std::vector<std::string> no_ticket{"-no_ticket"};
@@ -170,6 +221,35 @@ TEST_SUITE("nginx: client CAs") {
           bench.visit(bench.port, {.name = "B.test", .version = version, .keep = bench.kept}).ok);
       const auto other_letters =
           bench.visit(bench.port, {.name = "b.test", .version = version, .offer = bench.kept});
+      CHECK(other_letters.ok);
+      CHECK(other_letters.reused == (version == 12));
+    }
+  }
+
+  TEST_CASE("promise 6: so it is with a ticket that nobody attributed") {
+    const Bench bench;
+    const Nginx nginx(bench.folder / "nginx",
+                      bench.http("ticket_binding context;\nticket_session_id_context haproxy;\n" +
+                                 bench.server(bench.port, bench.mine.client_ca(), "") +
+                                 bench.server(bench.port, bench.mine.client_ca(), "", "b.test")));
+    for (const int version : both_versions) {
+      CAPTURE(version);
+      const auto session = unattributed(bench.mine, version, "a.test");
+      const auto offered = [&](const std::string& name) {
+        return support::visit({.port = static_cast<std::uint16_t>(bench.port),
+                               .name = name,
+                               .version = version == 12 ? support::Tls::v1_2 : support::Tls::v1_3,
+                               .offer = session,
+                               .certificate = bench.mine.client(),
+                               .key = bench.mine.client()});
+      };
+      const auto same = offered("a.test");
+      CHECK_MESSAGE(same.ok, same.answer);
+      CHECK_MESSAGE(same.reused, same.answer);
+      const auto other = offered("b.test");
+      CHECK(other.ok);
+      CHECK_FALSE(other.reused);
+      const auto other_letters = offered("A.test");
       CHECK(other_letters.ok);
       CHECK(other_letters.reused == (version == 12));
     }

@@ -111,12 +111,16 @@ void RingFile::plant(const std::vector<Life>& lives, const Spoil& spoil) const {
   if (!out.flush()) throw std::runtime_error("plant");
 }
 
-std::string hmac_key_of(std::uint32_t epoch, const std::string& context) {
+std::string ticket_key_of(std::uint32_t epoch, const std::string& context) {
   const auto ring = ticket::test::ring_of({ticket::test::epoch(epoch, wall_clock())});
   std::array<std::byte, 80> stek;
   ticket::ring::derive_stek(ring.secrets.expose(), ticket::ring::purpose::openssl, "web", context,
                             stek);
-  return std::string(ticket::as_text(ticket::BytesView(stek).subspan(16, 32)));
+  return std::string(ticket::as_text(stek));
+}
+
+std::string hmac_key_of(std::uint32_t epoch, const std::string& context) {
+  return ticket_key_of(epoch, context).substr(16, 32);
 }
 
 std::string Nginx::head(const fs::path& folder) {

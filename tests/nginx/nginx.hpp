@@ -61,6 +61,8 @@ class RingFile {
   std::uint64_t generation_ = 0;
 };
 
+// What tickets of an epoch and context are sealed with: name 16 | HMAC key 32 | AES key 32.
+std::string ticket_key_of(std::uint32_t epoch, const std::string& context);
 // A key that tickets of an epoch and context are signed with, to be looked for where it
 // should not be.
 std::string hmac_key_of(std::uint32_t epoch, const std::string& context);
