@@ -1,6 +1,7 @@
 // capi/core.h: what the stack libraries ask of a ring, one pin a call.
 #include "capi/core.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
@@ -139,10 +140,25 @@ tkt_status tkt_core_name_hash(tkt_ring* ring, int context, uint32_t number,
   const auto* keys = snapshot.keys(context);
   const auto* stek = keys == nullptr ? nullptr : keys->by_epoch(number);
   if (stek == nullptr) return TKT_NO_KEY;
-  const auto hash =
-      crypto::short_hash(stek->name_key, std::as_bytes(std::span<const unsigned char>(text, size)));
+  const auto hash = crypto::short_hash(stek->name_key, std::as_bytes(std::span(text, size)));
   std::memcpy(out, hash.data(), hash.size());
   return TKT_OK;
+}
+
+int tkt_core_is_name_hash(tkt_ring* ring, int context, uint32_t number, const unsigned char* text,
+                          size_t size, const unsigned char hash[8]) {
+  const Pin snapshot(*ring->live);
+  const auto* keys = snapshot.keys(context);
+  if (keys == nullptr) return 0;
+  const auto is_of = [&](uint32_t epoch) {
+    const auto* stek = keys->by_epoch(epoch);
+    if (stek == nullptr) return false;
+    const auto made = crypto::short_hash(stek->name_key, std::as_bytes(std::span(text, size)));
+    return std::memcmp(made.data(), hash, made.size()) == 0;
+  };
+  return is_of(number) || std::ranges::any_of(snapshot->ring.epochs, is_of, &ring::Epoch::number)
+             ? 1
+             : 0;
 }
 
 tkt_status tkt_core_check(tkt_ring* ring, tkt_core_time time,

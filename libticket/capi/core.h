@@ -77,6 +77,11 @@ TKT_API tkt_status tkt_core_attribution_parse(const unsigned char *bytes, size_t
  * TKT_NO_KEY when that is gone. */
 TKT_API tkt_status tkt_core_name_hash(tkt_ring *ring, int context, uint32_t number,
                                       const unsigned char *text, size_t size, unsigned char out[8]);
+/* Whether a hash is that of a text under the name key of any epoch, `number` first: who knows
+ * nothing of attributions (HAProxy) seals under a new key what was written under another. */
+TKT_API int tkt_core_is_name_hash(tkt_ring *ring, int context, uint32_t number,
+                                  const unsigned char *text, size_t size,
+                                  const unsigned char hash[8]);
 
 /* Lineage and revocations: TKT_OK, TKT_LINEAGE or TKT_REVOKED. */
 TKT_API tkt_status tkt_core_check(tkt_ring *ring, tkt_core_time now, const tkt_core_attribution *attribution);

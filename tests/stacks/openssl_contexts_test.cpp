@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <list>
+#include <thread>
 
 #include "pool.hpp"
 
@@ -18,6 +20,11 @@ const char* choose_by_name(void* host_of_b, SSL*, const char* name, const SSL_CT
   if (std::strcmp(name, "b.test") != 0) return "a";
   *host = static_cast<const SSL_CTX*>(host_of_b);
   return "b";
+}
+
+const char* choose_one_host(void* host, SSL*, const char*, const SSL_CTX** served_by) {
+  *served_by = static_cast<const SSL_CTX*>(host);
+  return "one";
 }
 
 // How a server with two virtual hosts, a.test and b.test, is set up. b.test may
@@ -96,6 +103,25 @@ std::string to_text(tkt_openssl_binding binding) {
 
 X509* certificate_of(const std::string& name) {
   return SSL_CTX_get0_certificate(server_context(name).get());
+}
+
+// Serves every name of a port at `host`, as `how` sets the connection up.
+void serve_at(SSL_CTX* port, SSL_CTX* host, void (*how)(SSL*, SSL_CTX*)) {
+  struct Served {
+    SSL_CTX* host;
+    void (*how)(SSL*, SSL_CTX*);
+  };
+  static std::list<Served> all;  // until the tests end
+  X509_STORE_add_cert(SSL_CTX_get_cert_store(port), certificate_of("client"));
+  SSL_CTX_set_tlsext_servername_arg(port, &all.emplace_back(Served{host, how}));
+  const auto callback = [](SSL* ssl, int*, void* user) {
+    const auto& served = *static_cast<const Served*>(user);
+    SSL_set_SSL_CTX(ssl, served.host);
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(served.host), nullptr);
+    served.how(ssl, served.host);
+    return SSL_TLSEXT_ERR_OK;
+  };
+  SSL_CTX_set_tlsext_servername_callback(port, +callback);
 }
 
 STACK_OF(X509_NAME) * ca_list(const std::vector<const char*>& names) {
@@ -439,6 +465,109 @@ TEST_SUITE("openssl: contexts") {
     }
   }
 
+  TEST_CASE("so may it where each connection tells clients names of its own") {
+    for (const bool chosen : {false, true}) {
+      for (const int version : both_versions) {
+        CAPTURE(chosen);
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(2));
+        auto port = server_context("a.test"), host = server_context("b.test", true);
+        SSL_CTX_set_client_CA_list(host.get(), ca_list({"X"}));
+        const tkt_openssl_name names[] = {{"b.test", "b", host.get()}};
+        tkt_openssl_options options{.size = 0, .names = names, .names_count = std::size(names)};
+        if (chosen) {
+          options = {.size = 0, .choose = choose_by_name, .choose_user = host.get()};
+          attach(host.get(), server, {.context = "b"});
+        }
+        attach(port.get(), server, options);
+        serve_at(port.get(), host.get(), [](SSL* ssl, SSL_CTX* at) {
+          SSL_set_client_CA_list(ssl, SSL_dup_CA_list(SSL_CTX_get_client_CA_list(at)));
+        });
+        const auto visit = [&](const SSL_SESSION* session) {
+          return connect(port.get(), {.version = version, .name = "b.test", .session = session});
+        };
+        const auto first = visit(nullptr);
+        REQUIRE(first.session);
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(host.get()), certificate_of("Y"));
+        const auto again = visit(first.session.get());
+        CHECK(again.completed);
+        CHECK(again.resumed);
+      }
+    }
+  }
+
+  TEST_CASE("promise 6: nor is it when a connection of one host alone demands one") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    auto port = server_context("a.test"), host = server_context("b.test", true);
+    SSL_CTX_set_verify(host.get(), SSL_VERIFY_NONE, nullptr);
+    attach(port.get(), server,
+           {.choose = choose_one_host, .choose_user = host.get(), .binding = TKT_SAME_CONTEXT});
+    serve_at(port.get(), host.get(), [](SSL* ssl, SSL_CTX*) {
+      const bool closed =
+          std::strcmp(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), "b.test") == 0;
+      if (closed) SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    });
+    const auto open = connect(port.get(), {.name = "a.test", .certificate = false});
+    REQUIRE(open.session);
+
+    const auto closed = connect(
+        port.get(), {.name = "b.test", .session = open.session.get(), .certificate = false});
+
+    CHECK_FALSE(closed.completed);
+    REQUIRE_FALSE(server.said.empty());
+    CHECK(server.said.back().find("handshake ended") != std::string::npos);
+  }
+
+  TEST_CASE("promise 6: a CA that a host takes in is seen when its port is attached again") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(2));
+      const auto other = attached("b.test", server, {.context = "b"}, true);  // believes one CA
+      auto port = server_context("a.test"), host = server_context("b.test", true);
+      const tkt_openssl_name names[] = {{"b.test", "b", host.get()}};
+      const tkt_openssl_options options{.size = 0, .names = names, .names_count = std::size(names)};
+      attach(port.get(), server, options);
+      switch_by_name(port.get(), Switch::servername_kept, {{"b.test", host.get()}});
+      const auto visit = [&] {
+        return connect(port.get(), {.version = version, .name = "b.test"}).session;
+      };
+      const auto offered_there = [&](const SessionPtr& session) {
+        return connect(other.get(),
+                       {.version = version, .name = "b.test", .session = session.get()});
+      };
+      CHECK(offered_there(visit()).resumed);
+
+      X509_STORE_add_cert(SSL_CTX_get_cert_store(host.get()), certificate_of("X"));
+      attach(port.get(), server, options);
+      CHECK_FALSE(offered_there(visit()).resumed);
+    }
+  }
+
+  TEST_CASE("two threads may attach ports that name one host") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    auto host = server_context("b.test", true);
+    const tkt_openssl_name names[] = {{"b.test", "b", host.get()}};
+    const tkt_openssl_options options{.size = 0, .names = names, .names_count = std::size(names)};
+    std::vector<ContextPtr> ports;
+    for (int i = 0; i < 8; ++i) ports.push_back(server_context("a.test"));
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&, i] {
+        for (int at = 0; at < 4; ++at) attach(ports[2 * at + i].get(), server, options);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(tkt_openssl_attach(ports[0].get(), server.ring.get(), nullptr) == TKT_OK);
+  }
+
   TEST_CASE("a certificate that is asked for after the handshake ends none that resumed") {
     Clock clock;
     Server server("one", 1, clock);
@@ -518,6 +647,24 @@ TEST_SUITE("openssl: contexts") {
 
     CHECK(at_b.completed);
     CHECK_FALSE(at_b.resumed);
+  }
+
+  TEST_CASE("promise 6: nor for a host that demands a certificate and that nobody told of") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    const auto port = attached("a.test", server, {.binding = TKT_SAME_CONTEXT});
+    const auto host = server_context("b.test", true);
+    switch_by_name(port.get(), Switch::servername_kept, {{"b.test", host.get()}});
+    const auto open = connect(port.get(), {.name = "a.test", .certificate = false});
+    REQUIRE(open.session);
+    SSL_CTX_set_num_tickets(port.get(), 0);
+
+    const auto closed = connect(
+        port.get(), {.name = "b.test", .session = open.session.get(), .certificate = false});
+
+    CHECK_FALSE(closed.completed);  // a full handshake, which lacks the certificate
+    CHECK_FALSE(closed.resumed);
   }
 
   TEST_CASE("names are found in any case, a wildcard stands for one label") {

@@ -212,9 +212,14 @@ TEST_SUITE("openssl: a pool") {
       const auto context = attached("a.test", one, {.tickets = row.asked});
       CHECK(connect(context.get(), {}).tickets == row.first);
       const auto resumed = connect(context.get(), {.session = known.session.get()});
-      CHECK(resumed.resumed);
+      // who seals none cannot look again where an untold name is served
+      CHECK(resumed.resumed == (row.asked >= 0));
       CHECK(resumed.tickets == row.resumed);
     }
+    const tkt_openssl_name told[] = {{"a.test", "default", nullptr}};
+    const auto context =
+        attached("a.test", one, {.names = told, .names_count = std::size(told), .tickets = -1});
+    CHECK(connect(context.get(), {.session = known.session.get()}).resumed);
   }
 
   TEST_CASE("another session-id context is another pool") {

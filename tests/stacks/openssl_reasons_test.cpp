@@ -1,8 +1,11 @@
 // A ticket that does not open is a full handshake, never an alert, and counted by
 // reason.
 #include <doctest/doctest.h>
+#include <openssl/core_names.h>
+#include <openssl/rand.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -20,6 +23,23 @@ ContextPtr key_file_server(std::uint32_t epoch = 1) {
   auto key = stek(epoch, "default");
   SSL_CTX_set_tlsext_ticket_keys(context.get(), key.data(), key.size());
   return context;
+}
+
+// The same, which opens tickets of the first epoch and seals under the second.
+int open_first_seal_second(SSL*, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                           EVP_MAC_CTX* mac, int sealing) {
+  auto key = stek(sealing == 1 ? 2 : 1, "default");
+  if (sealing == 1) {
+    std::copy_n(key.begin(), 16, name);
+    RAND_bytes(iv, 16);
+  }
+  std::string digest = "SHA256";
+  const OSSL_PARAM params[] = {
+      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key.data() + 16, 32),
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_end()};
+  EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key.data() + 48, iv, sealing);
+  return EVP_MAC_CTX_set_params(mac, params) == 1 ? 1 + (sealing == 0 ? 1 : 0) : -1;
 }
 
 int write_rubbish(SSL* ssl, void*) {
@@ -224,6 +244,36 @@ TEST_SUITE("openssl: reasons") {
       CHECK(next.resumed);
       CHECK(next.info.minter == 1);
       CHECK(next.info.born <= clock.steady.time_since_epoch().count() - 3600 + 1);
+    }
+  }
+
+  TEST_CASE("a ticket that such a server seals anew keeps what the first one wrote") {
+    for (const bool certificates : {false, true}) {
+      for (const int version : both_versions) {
+        CAPTURE(certificates);
+        CAPTURE(version_name(version));
+        Clock clock;
+        Server server("one", 1, clock);
+        server.publish(hourly(3));
+        const auto context = attached("a.test", server, {}, certificates);
+        const auto first = own(context.get(), version);
+        // HAProxy: opens under an older key, seals under the next
+        auto plain = server_context("a.test", certificates);
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(plain.get(), open_first_seal_second);
+
+        const auto there = connect(plain.get(), {.version = version, .session = first.get()});
+        REQUIRE(there.resumed);
+        REQUIRE(there.session);
+        REQUIRE(ticket_of(there.session.get()) != ticket_of(first.get()));
+        const auto back =
+            connect(context.get(), {.version = version, .session = there.session.get()});
+        CHECK(back.resumed);
+        CHECK(back.info.epoch == 2);
+        CHECK(back.info.minter == 1);
+        CHECK_FALSE(connect(context.get(),
+                            {.version = version, .name = "b.test", .session = there.session.get()})
+                        .resumed);
+      }
     }
   }
 

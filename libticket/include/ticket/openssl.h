@@ -24,7 +24,8 @@
  * next ticket is sealed. Should it have resumed in one context and be served in
  * another, or lack the client certificate that is demanded there, the handshake
  * ends with an alert and the log callback hears what to configure. That look is
- * taken at every TLS 1.3 resumption. TLS 1.2 seals nothing when it resumes, so
+ * taken at every TLS 1.3 resumption. (Without tickets to seal there is none: then
+ * only names that have a row, or by `choose`, resume.) TLS 1.2 seals nothing when it resumes, so
  * there a connection gets a new ticket, and the look, only if its name has no row
  * (and `choose` is not used) while SSL_CTXs with other contexts are attached in
  * this process, or with TKT_ANY_NAME, where no name keeps apart two hosts of one
@@ -38,8 +39,8 @@
  * whatever the binding (in TLS 1.3, once a servername callback had OpenSSL keep the name, to
  * the letter); one with a certificate nowhere else. The CAs are the certificates in the
  * SSL_CTX's store for verifying (SSL_CTX_set1_verify_cert_store, else its certificate store)
- * and its client CA list, as they are when it is attached or first named as a `host`: attach
- * to it again, and to the port, when they change. Not seen are a folder of CAs (CApath) and
+ * and its client CA list, as they are when it is attached or named as a `host`: attach to it
+ * again, and to the port, when they change. Not seen are a folder of CAs (CApath) and
  * what a verify callback or a connection of its own settings believes: such hosts need a
  * context of their own. What a host asks for is known from its SSL_CTX: where the servername
  * callback switches to another one, `names` or `choose` must tell which (`host`), or its
@@ -74,7 +75,8 @@ extern "C" {
  *
  * `host` is the SSL_CTX that serves the name, to be given where the servername callback
  * switches to it and it asks for client certificates; NULL: as the one that is attached to.
- * Looked at by tkt_openssl_attach, which keeps what it saw with it; need not live on. */
+ * Looked at by tkt_openssl_attach, which keeps what it saw with it; need not live on. Not in
+ * use by other threads when it is first named. */
 typedef struct {
     const char *name;
     const char *context;
@@ -135,7 +137,8 @@ typedef struct {
     const char *session_id_context; /* at most 32 bytes; NULL: "libticket"; the same on every
                                        server of a pool */
     uint32_t lifetime;              /* seconds a ticket is good for; 0: the pool's policy; never more */
-    int tickets;                    /* TLS 1.3 tickets after a full handshake; 0: 2, -1: none */
+    int tickets;                    /* TLS 1.3 tickets after a full handshake; 0: 2, -1: none, and
+                                       then only names with a row, or by `choose`, resume */
     int require_attribution;        /* 1: refuse tickets without it (HAProxy's), as the
                                        pool's policy may do for all its servers */
     tkt_openssl_early_data early_data;

@@ -167,8 +167,11 @@ const Attachment* attachment_of(const SSL_CTX* context) {
 
 bool give_attachment(SSL_CTX* context, std::unique_ptr<Attachment> attachment) {
   auto* old = static_cast<Attachment*>(SSL_CTX_get_ex_data(context, attachment_index()));
-  if (SSL_CTX_set_ex_data(context, attachment_index(), attachment.get()) != 1) return false;
-  attachments().add(*attachment);
+  attachments().add(*attachment);  // which may throw, so before anybody can see it
+  if (SSL_CTX_set_ex_data(context, attachment_index(), attachment.get()) != 1) {
+    attachments().remove(*attachment);
+    return false;
+  }
   if (old != nullptr) attachments().remove(*old);
   attachment.release()->replaced.reset(old);
   return true;
@@ -182,17 +185,21 @@ bool demands(int mode, const ClientCasRecord* record) {
 
 // Called from within OpenSSL, which no exception may cross: short of memory, by nobody's
 // word, which is no host's.
-ClientCas::Digest digest_in(const SSL_CTX* host, const STACK_OF(X509_NAME) * names) noexcept try {
-  const auto* record = record_of(host);
-  const bool known = record != nullptr && record->stands_for(host, names);
-  return known ? record->digest() : digest_of(host, names);
-} catch (const std::bad_alloc&) {
-  return {};
+template <class Body>
+ClientCas asked_by(bool demanded, Body tell) noexcept {
+  ClientCas cas{true, demanded, {}, {}};
+  try {
+    tell(cas);
+  } catch (const std::bad_alloc&) {
+    cas.digest = {};
+  }
+  return cas;
 }
 
 ClientCas client_cas(const SSL_CTX* host, int mode, const STACK_OF(X509_NAME) * names) {
   if ((mode & SSL_VERIFY_PEER) == 0) return {};
-  return {true, demands(mode, record_of(host)), digest_in(host, names)};
+  return asked_by(demands(mode, record_of(host)),
+                  [&](ClientCas& cas) { tell_cas(cas, host, names); });
 }
 
 }  // namespace
@@ -200,7 +207,9 @@ ClientCas client_cas(const SSL_CTX* host, int mode, const STACK_OF(X509_NAME) * 
 ClientCas Attachment::Row::cas(SSL* ssl) const {
   if (!record) return client_cas(ssl);
   if ((verify & SSL_VERIFY_PEER) == 0) return {};
-  return {true, demands(verify, record.get()), record->digest()};
+  ClientCas cas{true, demands(verify, record.get()), {}, {}};
+  record->tell(cas);
+  return cas;
 }
 
 ClientCas client_cas(const SSL_CTX* context) {
@@ -209,6 +218,15 @@ ClientCas client_cas(const SSL_CTX* context) {
 
 ClientCas client_cas(const SSL* ssl) {
   return client_cas(SSL_get_SSL_CTX(ssl), SSL_get_verify_mode(ssl), SSL_get_client_CA_list(ssl));
+}
+
+ClientCas client_cas(const SSL* ssl, const ClientCas& known) {
+  const int mode = SSL_get_verify_mode(ssl);
+  if ((mode & SSL_VERIFY_PEER) == 0) return {};
+  return asked_by(demands(mode, record_of(SSL_get_SSL_CTX(ssl))), [&](ClientCas& cas) {
+    cas.believed = known.believed;
+    tell_names(cas, SSL_get_client_CA_list(ssl));
+  });
 }
 
 const Attachment* settled(const SSL* ssl, const Note& note) {

@@ -113,12 +113,15 @@ class Attachment {
 // The attachment of an SSL_CTX, nullptr when it has none.
 const Attachment* attachment_of(const SSL_CTX* context);
 
-// Hands an attachment to an SSL_CTX, which frees it. False when OpenSSL fails.
+// Hands an attachment to an SSL_CTX, which frees it. False when OpenSSL fails. Throws
+// std::bad_alloc.
 bool give_attachment(SSL_CTX* context, std::unique_ptr<Attachment> attachment);
 
 // Whom an SSL_CTX asks for certificates, and whom a connection does as it is set up now.
 ClientCas client_cas(const SSL_CTX* context);
 ClientCas client_cas(const SSL* ssl);
+// The same, where what its store believes is known.
+ClientCas client_cas(const SSL* ssl, const ClientCas& known);
 
 // The attachment that holds for a connection now: that of the SSL_CTX that it
 // has been switched to, else that of the one it began with.

@@ -35,8 +35,8 @@ int seal_key(SSL* ssl, unsigned char* key_name, unsigned char* iv, EVP_CIPHER_CT
 // its context now, nullptr: none; note.cas is what its host asks for.
 bool crossed(const Note& note, const Attachment& attachment, const Context* context);
 
-// What is asked of the client where a connection is now. Where that is whom the ticket was
-// judged for, it is what was said then: a store may have taken something in since.
+// What is asked of the client where a connection is now. On the host that `choose` told when the
+// ticket was judged, believed is who was believed then: a store may have taken more in since.
 ClientCas cas_now(const SSL* ssl, const Note& note, bool resumed);
 
 inline bool is_tls13(const SSL* ssl) { return SSL_version(ssl) >= TLS1_3_VERSION; }

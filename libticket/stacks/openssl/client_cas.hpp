@@ -15,16 +15,13 @@ struct ClientCas {
 
   bool asked = false;     // a client certificate is asked for
   bool demanded = false;  // and nothing is served without one
-  Digest digest{};        // of the CAs; zero where none is asked for
+  Digest believed{};      // of the CAs in the store; zero where none is asked for
+  Digest digest{};        // of those, and of the names that clients are told: two CAs may have one
 };
 
-// SHA-256 of what an SSL_CTX's store believes and of the names that clients are told: two
-// CAs may have one name. In any order, each once; names may be NULL. Throws std::bad_alloc.
-ClientCas::Digest digest_of(const SSL_CTX* host, const STACK_OF(X509_NAME) * names);
-
-// What an SSL_CTX asks of clients, looked at ahead and kept with it: handshakes allocate
-// nothing, and what its store takes in as it verifies clients (from a folder of CAs) changes
-// nothing. For any thread.
+// What an SSL_CTX asks of clients, looked at ahead and kept with it: what its store takes in as
+// it verifies clients (from a folder of CAs) changes nothing, and handshakes allocate nothing
+// unless they tell clients names of their own. For any thread.
 class ClientCasRecord {
  public:
   ~ClientCasRecord();
@@ -34,10 +31,11 @@ class ClientCasRecord {
   void demand(bool demanded) { demanded_.store(demanded, std::memory_order_relaxed); }
   bool demanded() const { return demanded_.load(std::memory_order_relaxed); }
 
-  // As it was looked at.
-  const ClientCas::Digest& digest() const;
-  // Does that hold? Not when its store or its list was replaced since, or the list grew.
-  bool stands_for(const SSL_CTX* host, const STACK_OF(X509_NAME) * names) const;
+  // Both digests, as they were looked at.
+  void tell(ClientCas& cas) const;
+  // As they are where clients are told `names`. False when the store was replaced since. Throws
+  // std::bad_alloc.
+  bool tell(ClientCas& cas, const SSL_CTX* host, const STACK_OF(X509_NAME) * names) const;
 
  private:
   struct Seen;
@@ -45,10 +43,16 @@ class ClientCasRecord {
   std::atomic<bool> demanded_{false};
 };
 
+// Both digests of an SSL_CTX of which clients are told `names`, which may be NULL: of what its
+// record says, or of the store as it is now. Throws std::bad_alloc.
+void tell_cas(ClientCas& cas, const SSL_CTX* host, const STACK_OF(X509_NAME) * names);
+// The second one again, when the first is known.
+void tell_names(ClientCas& cas, const STACK_OF(X509_NAME) * names);
+
 // The record of an SSL_CTX; nullptr: it has none.
 const ClientCasRecord* record_of(const SSL_CTX* host);
-// The same, made where there is none, and looked at where it does not hold. Throws when
-// OpenSSL fails. Not while other threads use the SSL_CTX.
+// The same, made where there is none, and looked at. Throws when OpenSSL fails. Not while other
+// threads use an SSL_CTX that has none yet.
 std::shared_ptr<ClientCasRecord> keep_record(SSL_CTX* host);
 
 }  // namespace ticket::openssl

@@ -86,24 +86,37 @@ int note_index() {
 }  // namespace
 
 // No name has a NUL.
+struct Note::Text {
+  explicit Text(const Note& note) {
+    auto* end = std::ranges::copy(note.name.view(), bytes.data()).out;
+    if (note.cas.asked) {
+      *end++ = '\0';
+      end = std::ranges::copy(note.cas.digest, end).out;
+    }
+    size = std::size_t(end - bytes.data());
+  }
+  // Of a nameless client where no certificate is asked for.
+  bool empty() const { return size == 0; }
+
+  std::array<unsigned char, ServerName::longest + 1 + sizeof(ClientCas::Digest)> bytes;
+  std::size_t size = 0;
+};
+
 bool Note::name_hash(tkt_ring* ring, int context, std::uint32_t epoch,
                      unsigned char hash[8]) const {
   std::memset(hash, 0, 8);
-  if (name.view().empty() && !cas.asked) return true;
-  std::array<unsigned char, ServerName::longest + 1 + sizeof(ClientCas::Digest)> text;
-  auto* end = std::ranges::copy(name.view(), text.data()).out;
-  if (cas.asked) {
-    *end++ = '\0';
-    end = std::ranges::copy(cas.digest, end).out;
-  }
-  return tkt_core_name_hash(ring, context, epoch, text.data(), std::size_t(end - text.data()),
-                            hash) == TKT_OK;
+  const Text text(*this);
+  return text.empty() ||
+         tkt_core_name_hash(ring, context, epoch, text.bytes.data(), text.size, hash) == TKT_OK;
 }
 
 bool Note::same_hash() const {
-  unsigned char hash[8];
-  return name_hash(offer.ring, offer.context, offer.epoch.number, hash) &&
-         std::memcmp(hash, offer.attribution.name_hash, sizeof hash) == 0;
+  constexpr unsigned char none[8] = {};
+  const auto* hash = offer.attribution.name_hash;
+  const Text text(*this);
+  if (text.empty()) return std::memcmp(hash, none, sizeof none) == 0;
+  return tkt_core_is_name_hash(offer.ring, offer.context, offer.epoch.number, text.bytes.data(),
+                               text.size, hash) == 1;
 }
 
 bool read_server_name(SSL* ssl, ServerName* name) {

@@ -67,6 +67,9 @@ struct Note {
   bool same_hash() const;
   std::array<char, 256> context{};  // for tkt_openssl_info
   Note* next = nullptr;             // in the pool of spare ones
+
+ private:
+  struct Text;  // that is hashed
 };
 
 // The note of a connection; nullptr when it began on an SSL_CTX without a ring.

@@ -74,9 +74,14 @@ const Context* find_context(SSL* ssl, const Attachment& attachment, Note& note) 
   return host.context;
 }
 
-// An OpenSSL that is to seal no ticket never asks prepare_ticket, which catches a
-// connection that was switched to another context behind our back.
+// An OpenSSL that is to seal no ticket never asks prepare_ticket, which catches a connection
+// that was switched behind our back: to another context, or to who demands a certificate.
 bool seals_in_tls13(const SSL* ssl) { return SSL_get_num_tickets(ssl) != 0; }
+
+// Nobody told where this name is served, and a servername callback may yet do so.
+bool may_be_elsewhere(const SSL* ssl, const Note& note, const Context& context) {
+  return context.fallback && SSL_get_SSL_CTX(ssl) == note.first;
+}
 
 // Keeps an old ticket when nothing may seal a new one.
 bool has_newer_epoch(const Attachment& attachment, const Note& note) {
@@ -208,7 +213,7 @@ int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
   remember_context(*note, *context);
   const bool must_look = may_yet_switch(ssl, *note, *context) ||
                          (!is_tls13(ssl) && may_yet_demand(ssl, *note, *attachment));
-  if (must_look && is_tls13(ssl) && !seals_in_tls13(ssl)) {
+  if (is_tls13(ssl) && !seals_in_tls13(ssl) && may_be_elsewhere(ssl, *note, *context)) {
     refuse(offer, TKT_CONTEXT);
     return 0;
   }

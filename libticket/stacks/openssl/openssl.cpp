@@ -94,7 +94,6 @@ tkt_status attach(SSL_CTX* ctx, tkt_ring* ring, const tkt_openssl_options& optio
     if (kept != TKT_OK) return kept;
   }
   const auto record = keep_record(ctx);
-  record->look(ctx);  // anew: a CA may have come under the same list
   record->demand(options.demand_certificate != 0);
   const bool attached = register_notes() && give_attachment(ctx, std::move(attachment)) &&
                         take_sessions(ctx, options) && take_early_data(ctx, early) &&

@@ -111,8 +111,9 @@ bool crossed(const Note& note, const Attachment& attachment, const Context* cont
 }
 
 ClientCas cas_now(const SSL* ssl, const Note& note, bool resumed) {
-  const bool as_judged = resumed && SSL_get_SSL_CTX(ssl) == note.offer.host;
-  return as_judged ? note.offer.cas : client_cas(ssl);
+  const Offer& offer = note.offer;
+  const bool looked_at = resumed && offer.cas.asked && SSL_get_SSL_CTX(ssl) == offer.host;
+  return looked_at ? client_cas(ssl, offer.cas) : client_cas(ssl);
 }
 
 int prepare_ticket(SSL* ssl, void*) {
