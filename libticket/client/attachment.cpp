@@ -53,7 +53,8 @@ void on_info(const SSL* told, int where, int value);
 void take_over(SSL* ssl, Note& note) {
   if (note.took_over) return;
   note.took_over = true;
-  note.info = SSL_get_info_callback(ssl);
+  const auto info = SSL_get_info_callback(ssl);
+  note.info = info == on_info ? nullptr : info;  // that of a connection this is a copy of
   SSL_set_info_callback(ssl, on_info);
 }
 
@@ -68,7 +69,8 @@ bool fills_store_late(const SSL* ssl, const StoreSettings& store) {
 Target target_of(SSL* ssl, Note& note) {
   auto target = target_of(ssl, *note.server);
   target.store_to_come = note.store_to_come = fills_store_late(ssl, target.verify.store);
-  if (note.store_to_come) target.likely_store = note.client->likely_store();
+  // (who verifies nobody fills none)
+  if (note.store_to_come && target.verify.peer) target.likely_store = note.client->likely_store();
   if (note.alpn) target.alpn = *note.alpn;
   return target;
 }
@@ -246,6 +248,7 @@ Note* prepare_late(SSL* ssl, const Server& server) {
 // Just before the ClientHello is made.
 void handshake_starts(SSL* ssl) {
   Note* note = note_of(ssl);
+  if (note != nullptr && !note->client) note = nullptr;  // a copy's, not prepared
   if (SSL_in_before(ssl) == 0) {  // a renegotiation, or what follows early data
     if (note != nullptr && note->ended) note->keeps = false;
     return;

@@ -1,5 +1,7 @@
 #include "client/note.hpp"
 
+#include <new>
+
 namespace ticket::client {
 
 namespace {
@@ -18,7 +20,17 @@ void connection_freed(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
   if (note && note->started) quietly([&] { note->give_up(); });
 }
 
-// A copy of a connection is prepared on its own account; one of a session is not given.
+// A copy of a connection, which has its info callback, is prepared on its own account. Without
+// memory the copy's own callback is not called.
+int connection_copied(CRYPTO_EX_DATA*, const CRYPTO_EX_DATA*, void** value, int, long, void*) {
+  const auto* from = static_cast<const Note*>(*value);
+  Note* copy = from == nullptr ? nullptr : new (std::nothrow) Note;
+  if (copy != nullptr) copy->info = from->info, copy->took_over = from->took_over;
+  *value = copy;
+  return 1;
+}
+
+// A copy of a session is not given.
 int not_copied(CRYPTO_EX_DATA*, const CRYPTO_EX_DATA*, void** value, int, long, void*) {
   *value = nullptr;
   return 1;
@@ -30,7 +42,8 @@ int context_index() {
 }
 
 int connection_index() {
-  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, not_copied, connection_freed);
+  static const int index =
+      SSL_get_ex_new_index(0, nullptr, nullptr, connection_copied, connection_freed);
   return index;
 }
 

@@ -23,10 +23,12 @@ struct FillsLate {
     bool completed, resumed;
     long verified;
   };
-  Came go(const std::string& host, const ContextPtr& at, unsigned long filled_with) const {
+  Came go(const std::string& host, const ContextPtr& at, unsigned long filled_with,
+          int mode = SSL_VERIFY_PEER) const {
     static unsigned long flags = 0;
     flags = filled_with;
     const auto ctx = client_context();
+    SSL_CTX_set_verify(ctx.get(), mode, nullptr);
     SSL_CTX_set_msg_callback(
         ctx.get(), [](int writes, int, int, const void*, std::size_t, SSL* ssl, void*) {
           if (writes != 0) return;
@@ -64,6 +66,14 @@ TEST_SUITE("client: late stores") {
     // and once it is known that they differ, nothing is guessed any more
     CHECK(process.go("a.test", at, lax).completed);
     CHECK_FALSE(process.go("a.test", at, lax).resumed);
+  }
+
+  TEST_CASE("handles that verify nobody, and so fill nothing, resume beside others that do") {
+    const FillsLate process;
+    const auto at = server(shared);
+    CHECK(process.go("a.test", at, X509_V_FLAG_TRUSTED_FIRST).completed);
+    CHECK_FALSE(process.go("b.test", at, 0, SSL_VERIFY_NONE).resumed);
+    CHECK(process.go("b.test", at, 0, SSL_VERIFY_NONE).resumed);
   }
 
   TEST_CASE(

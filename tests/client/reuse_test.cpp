@@ -154,6 +154,35 @@ TEST_SUITE("client: reuse") {
     CHECK(SSL_session_reused(one.get()) == 1);
   }
 
+  TEST_CASE("a copy of SSL_dup calls the info callback that its connection had, once each time") {
+    static int started, of_context;
+    const auto of_connection = [](const SSL*, int where, int) {
+      started += (where & SSL_CB_HANDSHAKE_START) != 0 ? 1 : 0;
+    };
+    Setting setting;
+    const auto a = server(shared);
+    for (const bool own : {true, false}) {
+      for (const bool prepared : {true, false}) {
+        CAPTURE(own);
+        CAPTURE(prepared);
+        const auto one = setting.connection();
+        SSL_CTX_set_info_callback(SSL_get_SSL_CTX(one.get()), [](const SSL*, int where, int) {
+          of_context += (where & SSL_CB_HANDSHAKE_START) != 0 ? 1 : 0;
+        });
+        if (own) SSL_set_info_callback(one.get(), +of_connection);
+        SSL_set_connect_state(one.get());
+        REQUIRE(setting.prepare(one, "a.test"));
+        const SslPtr two(SSL_dup(one.get()));
+        if (prepared) REQUIRE(setting.prepare(two, "a.test"));
+        started = of_context = 0;
+        CHECK(connect(two.get(), a.get()));
+        CHECK(started == (own ? 1 : 0));
+        CHECK(of_context == (own ? 0 : 1));  // OpenSSL's rule: the connection's goes first
+        CHECK(SSL_session_reused(two.get()) == 0);
+      }
+    }
+  }
+
   TEST_CASE("a session id context of the client's own is no end of a handshake") {
     Setting setting;
     const auto at = server(shared);
