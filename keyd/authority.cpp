@@ -338,6 +338,7 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
 
 void Authority::publish(const PoolState& state) {
   const auto manifest = feed::parse_manifest(state.manifest);
+  if (!manifest) return spdlog::critical("pool {}: no manifest comes of its state", state.name);
   Publish message{state.name, state.generation, {}, {}};
   const auto tokens = block_of(state, pools_.at(state.name).setup.config);
   message.bundle = feed::write_bundle(feed::seal_bundle(*manifest, state.secrets, keys_.signer,

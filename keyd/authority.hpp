@@ -70,6 +70,9 @@ class Authority {
   // has carried it out.
   using Answer = std::function<void(nlohmann::json)>;
   void order(Order order, Answer done);
+  // Why a clock must not be accepted by which it is `time`, `shift` later than by ours; empty:
+  // it may.
+  std::string clock_refusal(ticket::seconds shift, ticket::sys_seconds time) const;
 
   // Blind RSA keys that were made off the loop, and how many more should be.
   void add_keys(std::vector<ticket::token::IssuerKey> keys, ticket::Moment now);

@@ -83,7 +83,9 @@ void Authority::ask_for_sentinels(const PoolState& state, Pool& pool, Moment now
   for (const auto& epoch : state.tokens.epochs) {
     if (!pool.setup.config.tokens->redis) continue;
     if (epoch.ended()) {
-      if (asked.erase(epoch.number) != 0) ask(epoch, false, true);
+      // also one that was not asked for since the configuration was read: the front watches it
+      if (pool.issuing.over.insert(epoch.number).second) ask(epoch, false, true);
+      asked.erase(epoch.number);
       continue;
     }
     const bool make =

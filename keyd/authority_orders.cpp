@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "authority_draft.hpp"
+#include "status_page.hpp"
 #include "wire/layout.hpp"
 
 namespace keyd {
@@ -47,11 +48,31 @@ std::vector<std::uint16_t> numbers_of(const PoolState& state, const std::string&
   return numbers;
 }
 
+// What has begun has not begun later, lest a table that was lost and made anew since look as if it
+// had been there before (replay/table.hpp).
 void move(TokenEpoch& epoch, seconds shift) {
-  for (auto* time : {&epoch.made, &epoch.issues_from, &epoch.issues_until, &epoch.redeems_until}) {
-    *time += shift;
-  }
+  if (!epoch.begun || shift < seconds(0)) epoch.issues_from += shift;
+  for (auto* time : {&epoch.made, &epoch.issues_until, &epoch.redeems_until}) *time += shift;
   if (epoch.ended()) epoch.ended_at += shift;
+}
+
+// How far a pool's times move when ours does, which they were told in.
+seconds shift_of(const PoolState& state, seconds shift, sys_seconds now) {
+  for (const auto& epoch : state.epochs) {
+    // of a clock that was wrong while keyd was down, only this is known
+    if (epoch.made + shift > now) shift = now - epoch.made;
+  }
+  for (const auto& epoch : state.tokens.epochs) {
+    if (epoch.made + shift > now) shift = now - epoch.made;
+    if (epoch.began_after(now - shift)) shift = now - epoch.issues_from;
+  }
+  return shift;
+}
+
+// No layout has times of before 1970.
+bool has_room(const PoolState& state, seconds shift) {
+  const auto fits = [shift](const auto& epoch) { return epoch.made + shift >= sys_seconds{}; };
+  return std::ranges::all_of(state.epochs, fits) && std::ranges::all_of(state.tokens.epochs, fits);
 }
 
 }  // namespace
@@ -204,20 +225,21 @@ bool Authority::loses_tables(const PoolState& state, seconds shift) const {
   return !pool->second.setup.config.tokens->redis && shift < -token_soon_with_table;
 }
 
+std::string Authority::clock_refusal(seconds shift, sys_seconds time) const {
+  const bool fits = std::ranges::all_of(state_.pools, [&](const PoolState& state) {
+    return has_room(state, shift_of(state, shift, time));
+  });
+  if (fits) return {};
+  return "the clock says " + utc_text(time.time_since_epoch().count()) +
+         ": keys that are in use were made before 1970 then. Set it first";
+}
+
 // Our time moves by `shift`, so the epochs' times do: they were told in the old
 // one. How long each lives stays the same.
 Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) const {
   spdlog::warn("user {} accepts the clock: time moves by {} s", order.by, order.shift.count());
   for (auto& state : draft.state.pools) {
-    auto shift = order.shift;
-    for (const auto& epoch : state.epochs) {
-      // of a clock that was wrong while keyd was down, only this is known
-      if (epoch.made + shift > draft.at) shift = draft.at - epoch.made;
-    }
-    for (const auto& epoch : state.tokens.epochs) {
-      if (epoch.made + shift > draft.at) shift = draft.at - epoch.made;
-      if (epoch.began_after(draft.at - shift)) shift = draft.at - epoch.issues_from;
-    }
+    const auto shift = shift_of(state, order.shift, draft.at);
     for (auto& epoch : state.epochs) {
       epoch.made += shift;
       epoch.seals_from += shift;

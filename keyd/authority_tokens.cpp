@@ -128,6 +128,7 @@ void Authority::adopt_heard(const Draft& draft) {
     for (const auto number : heard.sentinels) issuing.sentinels.erase(number);
     for (const auto number : heard.lost) issuing.lost.erase(number);
     issuing.wants_keys = heard.wants_keys;
+    if (heard.ordered != 0) issuing.ordered = heard.ordered;
     if (!issuing.sentinels.empty() || !issuing.lost.empty()) found->second.next = draft.at;
   }
   std::erase_if(fresh_keys_, [&draft](const IssuerKey& key) {
@@ -198,13 +199,16 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
     const bool lacking = !epoch.ended() && missing_type(epoch, *config) != 0;
     const bool useless = lacking && !epoch.begun;
     sight.hasten |= lacking && epoch.begun && !epoch.closed;
+    sight.hasten |= epoch.number == pool.issuing.ordered && !epoch.ended() && !epoch.begun;
     if (elsewhere || doubtful || exposed || burned || useless) sight.cut.insert(epoch.number);
   }
   sight.keys = count_keys(draft, epochs, *config);
 
   auto plan = plan_tokens(epochs, tokens.last_epoch, policy_of(*config), sight, now);
   draft.next_tokens[state.name] = plan.next;
-  draft.heard[state.name] = {sight.sentinels, sight.lost, plan.wants_keys};
+  const bool ordered = sight.rotate && plan.last_number != tokens.last_epoch;
+  draft.heard[state.name] = {sight.sentinels, sight.lost, plan.wants_keys,
+                             ordered ? plan.last_number : 0};
   draft.next_issuing[state.name] = next_to_issue(plan.epochs);  // also where nothing changes
   if (plan.epochs == tokens.epochs && !renamed) return;
   tokens.last_epoch = plan.last_number;
@@ -304,7 +308,7 @@ void Authority::wipe_what_is_over(Moment now) {
 
 // ---- orders
 
-// What would come of an order to rotate, later.
+// What would come of an order to rotate, later: of an epoch that is to be made, once all hold it.
 std::optional<TokenGap> Authority::gap_by_rotation(const Draft& draft, const PoolState& state,
                                                    Moment now) const {
   const auto& pool = pools_.at(state.name);
@@ -314,8 +318,12 @@ std::optional<TokenGap> Authority::gap_by_rotation(const Draft& draft, const Poo
   sight.rotate = true;
   sight.keys = count_keys(draft, tokens.epochs, config);
   const auto policy = policy_of(config);
-  return first_gap(plan_tokens(tokens.epochs, tokens.last_epoch, policy, sight, now).epochs,
-                   policy);
+  auto plan = plan_tokens(tokens.epochs, tokens.last_epoch, policy, sight, now);
+  if (plan.last_number != tokens.last_epoch) {
+    plan.epochs.back().held = plan.epochs.back().sentinel = true;
+    plan = plan_tokens(plan.epochs, plan.last_number, policy, sight, now);
+  }
+  return first_gap(plan.epochs, policy);
 }
 
 Authority::Outcome Authority::rotate_issuer(Draft& draft, const PoolState& state,

@@ -413,7 +413,10 @@ void Keeper::request(std::uint64_t connection, uid_t by, const json& asked) {
 
 void Keeper::order(std::uint64_t connection, Order order) {
   if (order.kind == Order::Kind::accept_clock) {
-    order.shift = clock_.now().apart;
+    const auto now = clock_.now();
+    const auto why = authority_.clock_refusal(now.apart, now.steady + now.apart);
+    if (!why.empty()) return admin_.answer(connection, {{"ok", false}, {"error", why}});
+    order.shift = now.apart;
     clock_.anchor();
     front_.send(ClockAccepted{});
   }

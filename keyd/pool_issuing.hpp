@@ -20,8 +20,10 @@ struct PoolIssuing {
   // Sentinels that were made, records that are gone: not stored yet.
   Numbers sentinels, lost;
   std::map<std::uint32_t, ticket::sys_seconds> asked;  // when for an epoch's sentinel
+  Numbers over;                                        // ended, and the front was told
   std::string sentinel_problem;                        // of the last that was not made
   bool wants_keys = false;                             // an epoch is due, and there is no key
+  std::uint32_t ordered = 0;                           // epoch that is to issue, by order
 
   Numbers epochs;  // whose keys are in the issuer
   std::optional<ticket::token::Issuer> issuer;
@@ -32,6 +34,7 @@ struct PoolIssuing {
   // Another configuration, or a front that has heard of nothing.
   void begin_anew() {
     asked.clear();
+    over.clear();
     directory.reset();
     issuer.reset();
   }

@@ -1,6 +1,7 @@
 #include "token_rotation.hpp"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 namespace keyd {
@@ -110,8 +111,11 @@ void drop_what_ended(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   });
 }
 
-seconds soon_after(const TokenOutlook& sight) {
-  return sight.redis ? token_soon : token_soon_with_table;
+// When an epoch that is ready may begin. A table bears the time that keyd told its epoch by,
+// whose clock may have been ahead.
+sys_seconds soon(const TokenEpoch& epoch, const TokenOutlook& sight, Moment now) {
+  return sight.redis ? now.steady + token_soon
+                     : std::max(now.steady, epoch.made) + token_soon_with_table;
 }
 
 // A table that is not older than its epoch by the redeemer's clock lets nothing of it pass
@@ -120,7 +124,7 @@ void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
   for (auto epoch = epochs.begin(); epoch != epochs.end(); ++epoch) {
     if (!waits(*epoch) || epoch->held) continue;
     epoch->held = epoch->announced_in != 0 && sight.holds >= epoch->announced_in;
-    const auto earliest = now.steady + token_soon_with_table;
+    const auto earliest = soon(*epoch, sight, now);
     if (epoch->held && !sight.redis && epoch->issues_from < earliest) {
       move_to(epochs, epoch, earliest);
     }
@@ -131,15 +135,16 @@ void note_held(Epochs& epochs, const TokenOutlook& sight, Moment now) {
 // it does not wait for them either.
 void hasten(Epochs& epochs, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
   const auto next = first_waiting(epochs);
-  const auto soon = now.steady + soon_after(sight);
-  if (next == epochs.end() || next->issues_from <= soon) return;
+  if (next == epochs.end()) return;
+  const auto start = soon(*next, sight, now);
+  if (next->issues_from <= start) return;
   const bool gap = !somebody_issues(epochs, now);
   const bool after_loss = sight.redis && std::ranges::any_of(epochs, cut_short);
   const bool ready = next->held || (sight.redis && sight.rotate) || (gap && after_loss);
-  if ((gap || sight.rotate) && ready) return move_to(epochs, next, soon);
+  if ((gap || sight.rotate) && ready) return move_to(epochs, next, start);
   if (!sight.hasten || !(sight.redis ? next->sentinel : next->held)) return;
   auto sooner = epochs;
-  move_to(sooner, first_waiting(sooner), soon);
+  move_to(sooner, first_waiting(sooner), start);
   if (!first_gap(sooner, policy)) epochs = std::move(sooner);
 }
 
@@ -154,14 +159,14 @@ TokenEpoch new_epoch(std::uint32_t number, sys_seconds start, const TokenPolicy&
   return epoch;
 }
 
-// When an epoch should begin that follows those there are.
+// When an epoch should begin that follows those there are. One that is closed issues no more,
+// whatever the clock that was ahead then says now.
 sys_seconds next_start(const Epochs& epochs, const TokenOutlook& sight, Moment now) {
   const bool hurry = sight.redis && (sight.rotate || std::ranges::any_of(epochs, cut_short));
-  const auto earliest = now.steady + (hurry ? token_soon : token_deadline);
-  if (sight.rotate && std::ranges::none_of(epochs, waits)) return earliest;
-  auto start = earliest;
+  auto start = now.steady + (hurry ? token_soon : token_deadline);
   for (const auto& epoch : epochs) {
-    if (lives(epoch) && epoch.issues_until > now.steady) start = epoch.issues_until;
+    if (lives(epoch) && !epoch.closed && epoch.issues_until > now.steady)
+      start = epoch.issues_until;
   }
   return start;
 }
@@ -172,7 +177,8 @@ void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& 
   auto& epochs = plan.epochs;
   for (auto keys = sight.keys; epochs.size() < most_token_epochs; --keys) {
     const auto start = next_start(epochs, sight, now);
-    const bool early = sight.hasten && std::ranges::none_of(epochs, waits);
+    // moved ahead once it can issue: who issues now goes on until then
+    const bool early = (sight.hasten || sight.rotate) && std::ranges::none_of(epochs, waits);
     if (!early && start > now.steady + policy.publish_ahead) return;
     plan.wants_keys = keys == 0;
     if (plan.wants_keys) return;
@@ -246,21 +252,24 @@ const char* TokenEpoch::state(Moment now) const {
   return issues(now) ? "issuing" : "redeeming";
 }
 
-// The i-th epoch that does not fit any more needs the room of the i-th one to end, and a
-// minute each to drop that one and to be told.
+// What ends first makes room for the next; it needs a minute each to be dropped and to be told.
 std::optional<TokenGap> first_gap(const Epochs& epochs, const TokenPolicy& policy) {
-  std::vector<sys_seconds> ends;
+  std::multiset<sys_seconds> ends;
   sys_seconds due{};
   for (const auto& epoch : epochs) {
     if (!lives(epoch)) continue;
-    ends.push_back(epoch.redeems_until);
+    ends.insert(epoch.redeems_until);
     due = epoch.issues_until;
   }
-  std::ranges::sort(ends);
-  due += policy.issue_for * (most_token_epochs - ends.size());
-  for (const auto end : ends) {
-    if (end + 2 * token_deadline > due) return TokenGap{due, end + 2 * token_deadline};
-    due += policy.issue_for;
+  if (ends.empty()) return std::nullopt;
+  const auto last = *ends.rbegin() + 2 * token_deadline;  // later ones follow the policy alone
+  for (; due < last; due += policy.issue_for) {
+    if (ends.size() == most_token_epochs) {
+      const auto room = *ends.begin() + 2 * token_deadline;
+      if (room > due) return TokenGap{due, room};
+      ends.erase(ends.begin());
+    }
+    ends.insert(due + policy.issue_for + policy.redeem_for);
   }
   return std::nullopt;
 }

@@ -59,7 +59,7 @@ struct TokenPolicy {
 struct TokenOutlook {
   bool redis = false;    // an epoch begins once its sentinel stands; else once it is held
   bool holding = false;  // the clocks disagree: nothing is made, nothing is told
-  bool rotate = false;   // an operator wants the next epoch to issue at once
+  bool rotate = false;   // an operator wants the next epoch to issue: made now, if none waits
   bool hasten = false;   // it is to issue as soon as it can, if no gap comes of that later
   std::size_t keys = 0;  // epochs that there are fresh keys for
   // Generations: what every member seen lately has applied (the highest number there is

@@ -97,6 +97,35 @@ TEST_SUITE("issuer's clock") {
     }
   }
 
+  TEST_CASE(
+      "promise 13: an accepted step ahead makes no table that was lost older than its epoch") {
+    IssuingHouse house(tokens_config(false));
+    house.run(1h);
+    const auto before = house.state().epochs.at(0);
+    house.now += 1h;
+    house.order({.kind = Order::Kind::accept_clock, .shift = 1h});
+    house.run(1s);
+    const auto& after = house.state().epochs.at(0);
+    CHECK(after.issues_from == before.issues_from);
+    CHECK(after.issues_until == before.issues_until + 1h);
+    CHECK(after.redeems_until == before.redeems_until + 1h);
+    CHECK(house.issuing() == 1);
+    CHECK(house.ask() == 200);
+    CHECK(opens(house));
+  }
+
+  TEST_CASE("promise 10: no clock is accepted by which keys were made before there was time") {
+    IssuingHouse house(tokens_config(true));
+    house.run(25h);  // several keys are in use
+    const auto refused = [&](sys_seconds time) {
+      return house.authority->clock_refusal(time - house.now, time);
+    };
+    CHECK(refused(sys_seconds(300s)).find("1970-01-01 00:05:00") != std::string::npos);
+    CHECK(refused(house.now - 9 * 24h).empty());
+    CHECK(refused(house.now + 9 * 24h).empty());
+    CHECK(refused(sys_seconds(30 * 24h)).empty());
+  }
+
   TEST_CASE("token epochs that make no sense keep no ticket key from members") {
     for (const bool out_of_order : {true, false}) {
       CAPTURE(out_of_order);

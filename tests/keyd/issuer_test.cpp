@@ -731,8 +731,23 @@ TEST_SUITE("issuer") {
     house.reload();
     REQUIRE(stored(house, 1) == "L");
     for (auto i = asked; i < house.said.sentinels.size(); ++i) {
-      CHECK(house.said.sentinels[i].epoch != id);
+      const auto& sentinel = house.said.sentinels[i];
+      CHECK((sentinel.over || sentinel.epoch != id));
     }
+  }
+
+  TEST_CASE("the front is told once that an epoch is over that a configuration ends") {
+    IssuingHouse house(tokens_config(true));
+    house.run(23h + 30min);
+    REQUIRE(house.state().epochs.size() == 2);
+    const auto id = hex(house.state().epochs.at(1).id);
+    house.member_lives = false;     // so that it still stands
+    house.config.ristretto = true;  // which the one that waits lacks
+    house.reload();
+    house.run(5min);
+    CHECK(std::ranges::count_if(house.said.sentinels, [&](const auto& sentinel) {
+            return sentinel.over && sentinel.epoch == id;
+          }) == 1);
   }
 
   TEST_CASE("a burn waits neither for the clock nor for a key") {
@@ -1008,7 +1023,8 @@ TEST_SUITE("issuer") {
     house.run(1s);
     const auto after = house.state().epochs.at(0);
     CHECK(after.number == before.number);
-    CHECK(after.issues_from == before.issues_from + 9 * 24h);
+    CHECK(after.issues_from == before.issues_from);  // it had begun
+    CHECK(after.issues_until == before.issues_until + 9 * 24h);
     CHECK(after.redeems_until == before.redeems_until + 9 * 24h);
     CHECK(house.said.directories.back().changes_at ==
           after.issues_until.time_since_epoch().count());

@@ -276,13 +276,54 @@ TEST_SUITE("token rotation") {
     }
   }
 
-  TEST_CASE("by order with a table, a new epoch gives its redeemer a minute") {
+  TEST_CASE("by order with a table, a new epoch begins half a minute after its redeemer has it") {
     Schedule pool;
     pool.live(3h);
+    pool.members = false;
+    pool.sight.rotate = true;
+    pool.live(10min);
+    CHECK(pool.number(2).issues_from == pool.number(1).issues_until);
+    CHECK(pool.issuing()->number == 1);
+    pool.members = true;
+    pool.settle();
+    CHECK(pool.number(2).issues_from == pool.now + 30s);
+    CHECK(pool.number(1).issues_until == pool.now + 30s);
+  }
+
+  TEST_CASE("promise 10: with a table, by no clock that is put right before its table was made") {
+    Schedule pool;
+    pool.live(23h + 1min);
+    REQUIRE(pool.number(2).held);
+    const auto made = pool.number(2).made;
+    pool.now -= 4min;
     pool.sight.rotate = true;
     pool.settle();
-    CHECK(pool.number(2).issues_from == pool.now + 60s);
-    CHECK(pool.number(1).issues_until == pool.now + 60s);
+    CHECK(pool.number(2).issues_from == made + 30s);
+  }
+
+  TEST_CASE("promise 10: a clock that was ahead for a while closes an epoch, and another issues") {
+    for (const bool redis : {false, true}) {
+      for (const bool accepted : {false, true}) {
+        CAPTURE(redis);
+        CAPTURE(accepted);
+        Schedule pool(redis);
+        pool.live(16h);
+        pool.apart = 9h;
+        pool.sight.holding = true;
+        pool.tend();
+        REQUIRE(pool.number(1).closed);
+        pool.sight.holding = false;
+        pool.apart = 0s;
+        if (accepted) {
+          pool.now += 9h;
+          for (auto& epoch : pool.epochs) epoch.issues_until += 9h, epoch.redeems_until += 9h;
+        }
+        pool.live(3min);
+        REQUIRE(pool.issuing() != nullptr);
+        CHECK(pool.issuing()->number == 2);
+        CHECK(pool.number(1).issues_until <= pool.now);  // as servers are told
+      }
+    }
   }
 
   TEST_CASE("an epoch is made when there is a key for it, and not before") {
