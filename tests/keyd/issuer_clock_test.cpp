@@ -105,7 +105,7 @@ TEST_SUITE("issuer's clock") {
     house.now += 1h;
     house.order({.kind = Order::Kind::accept_clock, .shift = 1h});
     house.run(1s);
-    const auto& after = house.state().epochs.at(0);
+    const auto after = house.state().epochs.at(0);
     CHECK(after.issues_from == before.issues_from);
     CHECK(after.issues_until == before.issues_until + 1h);
     CHECK(after.redeems_until == before.redeems_until + 1h);
