@@ -4,6 +4,7 @@ tools/bench. All at once, for a number of seconds; prints a JSON object of count
 import argparse
 import asyncio
 import json
+import logging
 import resource
 import socket
 import ssl
@@ -200,6 +201,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--dribblers", type=int, default=2000)
     arguments = parser.parse_args()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # keyd hangs up: that is the point
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     attack = Attack(arguments)
