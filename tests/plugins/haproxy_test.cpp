@@ -167,6 +167,20 @@ TEST_SUITE("haproxy") {
     }
   }
 
+  TEST_CASE("a session that HAProxy seals anew, under the next key, resumes where it began") {
+    auto& [world, haproxy, port, server] = fed();
+    const auto first = world.visit(port, {.keep = "first"});
+    REQUIRE(first.ok);
+    fed().await_another(first.key_name);
+    REQUIRE(fed().agree());
+
+    // (TLS 1.3: s_client keeps no ticket that TLS 1.2 renews)
+    const auto anew = world.visit(haproxy->plain, {.keep = "anew", .offer = "first"});
+    CHECK(anew.reused);
+    CHECK(anew.key_name != first.key_name);
+    CHECK(world.visit(port, {.offer = "anew"}).reused);
+  }
+
   TEST_CASE("a restart of HAProxy loses no resumption") {
     auto& [world, haproxy, port, server] = fed();
     fed().await_rotation();  // the file has been written since HAProxy read it
