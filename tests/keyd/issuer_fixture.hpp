@@ -66,18 +66,23 @@ struct IssuingHouse : House {
 
   // Keys are made, sentinels too, and the member applies what there is, until all stand still.
   void follow() {
-    for (int i = 0; i < 6; ++i) {
+    bool stands = false;
+    for (int i = 0; i < 6 && !stands; ++i) {
+      const auto published = said.published.size();
+      const auto sentinels = answered;
       tend();
       std::vector<IssuerKey> keys;
       for (auto wanted = authority->keys_wanted(); wanted > 0 && maker_lives; --wanted) {
         keys.push_back(make_key());
       }
+      const bool made = !keys.empty();
       authority->add_keys(std::move(keys), now);
       for (; store_lives && answered < said.sentinels.size(); ++answered) {
         if (!said.sentinels[answered].make) continue;  // only watched
         authority->sentinel_made({"web", said.sentinels[answered].epoch, {}}, now);
       }
       if (member_lives) authority->seen({{"web", "web1", last().generation, "192.0.2.1"}}, now);
+      stands = i != 0 && !made && published == said.published.size() && sentinels == answered;
     }
     tend();
   }
