@@ -28,7 +28,6 @@ struct Authority::Draft {
   struct Heard {
     PoolIssuing::Numbers sentinels, lost;
     bool wants_keys = false;
-    std::uint32_t ordered = 0;  // the epoch that was made by order; 0 = none
   };
   std::map<std::string, Heard> heard;
   std::set<std::string> issuers_rotated;  // pools whose next token epoch is to issue, by order

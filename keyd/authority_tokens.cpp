@@ -128,7 +128,6 @@ void Authority::adopt_heard(const Draft& draft) {
     for (const auto number : heard.sentinels) issuing.sentinels.erase(number);
     for (const auto number : heard.lost) issuing.lost.erase(number);
     issuing.wants_keys = heard.wants_keys;
-    if (heard.ordered != 0) issuing.ordered = heard.ordered;
     if (!issuing.sentinels.empty() || !issuing.lost.empty()) found->second.next = draft.at;
   }
   std::erase_if(fresh_keys_, [&draft](const IssuerKey& key) {
@@ -199,16 +198,13 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
     const bool lacking = !epoch.ended() && missing_type(epoch, *config) != 0;
     const bool useless = lacking && !epoch.begun;
     sight.hasten |= lacking && epoch.begun && !epoch.closed;
-    sight.hasten |= epoch.number == pool.issuing.ordered && !epoch.ended() && !epoch.begun;
     if (elsewhere || doubtful || exposed || burned || useless) sight.cut.insert(epoch.number);
   }
   sight.keys = count_keys(draft, epochs, *config);
 
   auto plan = plan_tokens(epochs, tokens.last_epoch, policy_of(*config), sight, now);
   draft.next_tokens[state.name] = plan.next;
-  const bool ordered = sight.rotate && plan.last_number != tokens.last_epoch;
-  draft.heard[state.name] = {sight.sentinels, sight.lost, plan.wants_keys,
-                             ordered ? plan.last_number : 0};
+  draft.heard[state.name] = {sight.sentinels, sight.lost, plan.wants_keys};
   draft.next_issuing[state.name] = next_to_issue(plan.epochs);  // also where nothing changes
   if (plan.epochs == tokens.epochs && !renamed) return;
   tokens.last_epoch = plan.last_number;

@@ -23,7 +23,6 @@ struct PoolIssuing {
   Numbers over;                                        // ended, and the front was told
   std::string sentinel_problem;                        // of the last that was not made
   bool wants_keys = false;                             // an epoch is due, and there is no key
-  std::uint32_t ordered = 0;                           // epoch that is to issue, by order
 
   Numbers epochs;  // whose keys are in the issuer
   std::optional<ticket::token::Issuer> issuer;

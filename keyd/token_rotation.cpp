@@ -142,7 +142,8 @@ void hasten(Epochs& epochs, const TokenPolicy& policy, const TokenOutlook& sight
   const bool after_loss = sight.redis && std::ranges::any_of(epochs, cut_short);
   const bool ready = next->held || (sight.redis && sight.rotate) || (gap && after_loss);
   if ((gap || sight.rotate) && ready) return move_to(epochs, next, start);
-  if (!sight.hasten || !(sight.redis ? next->sentinel : next->held)) return;
+  const bool wanted = sight.hasten || next->ordered;
+  if (!wanted || !(sight.redis ? next->sentinel : next->held)) return;
   auto sooner = epochs;
   move_to(sooner, first_waiting(sooner), start);
   if (!first_gap(sooner, policy)) epochs = std::move(sooner);
@@ -178,11 +179,13 @@ void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& 
   for (auto keys = sight.keys; epochs.size() < most_token_epochs; --keys) {
     const auto start = next_start(epochs, sight, now);
     // moved ahead once it can issue: who issues now goes on until then
-    const bool early = (sight.hasten || sight.rotate) && std::ranges::none_of(epochs, waits);
+    const bool first = std::ranges::none_of(epochs, waits);
+    const bool early = first && (sight.hasten || sight.rotate);
     if (!early && start > now.steady + policy.publish_ahead) return;
     plan.wants_keys = keys == 0;
     if (plan.wants_keys) return;
     epochs.push_back(new_epoch(++plan.last_number, start, policy, now));
+    epochs.back().ordered = first && sight.rotate;
     move_to(epochs, epochs.end() - 1, start);
   }
 }

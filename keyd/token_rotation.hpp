@@ -33,6 +33,7 @@ struct TokenEpoch {
   bool sentinel = false;  // its sentinel stands in Redis
   bool begun = false;     // it may have issued
   bool closed = false;    // it issues no more: what only issuing needs is erased
+  bool ordered = false;   // made by an operator's order, to issue as soon as it can
 
   ticket::ByteArray<32> context{};         // redemption_context of its challenges
   ticket::ByteArray<16> sentinel_value{};  // the random part

@@ -14,13 +14,20 @@ constexpr std::size_t element_size = 32;  // of ristretto: a public key, and a s
 constexpr std::size_t fixed_size =
     4 + 16 + 4 * 8 + 4 + 2 * 8 + 8 + 1 + 32 + 16 + 2 + 1 + 32 + 1 + 2;
 
-enum : std::uint8_t { held_flag = 1, sentinel_flag = 2, begun_flag = 4, closed_flag = 8 };
-constexpr std::uint8_t all_flags = 15;
+enum : std::uint8_t {
+  held_flag = 1,
+  sentinel_flag = 2,
+  begun_flag = 4,
+  closed_flag = 8,
+  ordered_flag = 16
+};
+constexpr std::uint8_t all_flags = 31;
 
 std::uint8_t flags_of(const TokenEpoch& epoch) {
   return static_cast<std::uint8_t>(
       (epoch.held ? held_flag : 0) | (epoch.sentinel ? sentinel_flag : 0) |
-      (epoch.begun ? begun_flag : 0) | (epoch.closed ? closed_flag : 0));
+      (epoch.begun ? begun_flag : 0) | (epoch.closed ? closed_flag : 0) |
+      (epoch.ordered ? ordered_flag : 0));
 }
 
 Checked<bool> parse_flags(Cursor& in, TokenEpoch& epoch) {
@@ -30,6 +37,7 @@ Checked<bool> parse_flags(Cursor& in, TokenEpoch& epoch) {
   epoch.sentinel = (flags & sentinel_flag) != 0;
   epoch.begun = (flags & begun_flag) != 0;
   epoch.closed = (flags & closed_flag) != 0;
+  epoch.ordered = (flags & ordered_flag) != 0;
   return true;
 }
 

@@ -113,7 +113,7 @@
 //       u32 last token epoch | SHA-256 of the record's name 32 | of the token block 32 |
 //       u8 n, token epochs, at most 8: number 4 | id 16 | made 8 | issues_from 8 |
 //             issues_until 8 | redeems_until 8 | capacity 4 | announced_in 8 | ended_in 8 |
-//             ended_at 8 | flags 1 (bit 0: held, 1: sentinel, 2: begun, 3: closed) |
+//             ended_at 8 | flags 1 (0: held, 1: sentinel, 2: begun, 3: closed, 4: ordered) |
 //             redemption context 32 | sentinel 16 | u16 length, blind RSA token key |
 //             u8 length, ristretto element | location key 32 | u8 length, ristretto scalar |
 //             u16 length, blind RSA private key, PKCS #1        keyd/token_state.cpp

@@ -29,7 +29,7 @@ keyd::PoolTokens some_tokens() {
     if (ended) {
       epoch.ended_in = 1'790'000'000'123;
       epoch.ended_at = noon + 3h;
-      epoch.closed = true;
+      epoch.closed = epoch.ordered = true;
     } else {
       epoch.blind_rsa = Bytes(342, std::byte(2));
       epoch.ristretto = Bytes(32, std::byte(5));
@@ -134,7 +134,9 @@ TEST_SUITE("keeper state") {
     REQUIRE(plain[flags] == std::byte(7));  // held, sentinel, begun
     plain[flags] = std::byte(15);
     CHECK(keyd::parse_state(plain, 1)->pools[0].tokens.epochs[0].closed);
-    plain[flags] = std::byte(16);
+    plain[flags] = std::byte(23);
+    CHECK(keyd::parse_state(plain, 1)->pools[0].tokens.epochs[0].ordered);
+    plain[flags] = std::byte(32);
     CHECK_FALSE(keyd::parse_state(plain, 1).has_value());
   }
 

@@ -276,6 +276,24 @@ TEST_SUITE("token rotation") {
     }
   }
 
+  TEST_CASE("one order is one rotation, also where the schedule makes another epoch by it") {
+    for (const bool redis : {false, true}) {
+      CAPTURE(redis);
+      Schedule pool(redis);
+      pool.policy = {1h, 1h, 90min};
+      pool.live(20min);
+      REQUIRE(pool.last == 2);
+      pool.sight.rotate = true;
+      pool.live(1min);
+      CHECK(pool.issuing()->number == 2);
+      REQUIRE(pool.last == 3);
+      pool.live(58min);
+      CHECK(pool.issuing()->number == 2);
+      pool.live(2min);
+      CHECK(pool.issuing()->number == 3);
+    }
+  }
+
   TEST_CASE("by order with a table, a new epoch begins half a minute after its redeemer has it") {
     Schedule pool;
     pool.live(3h);

@@ -28,10 +28,6 @@ struct Schedule {
 
   // Plans once; what the front told is told no more.
   void tend() {
-    const auto waits = [](const TokenEpoch& epoch) { return !epoch.ended() && !epoch.begun; };
-    if (sight.rotate && std::ranges::none_of(epochs, waits)) ordered = last + 1;
-    sight.hasten = std::ranges::any_of(
-        epochs, [&](const TokenEpoch& epoch) { return epoch.number == ordered && waits(epoch); });
     const auto made = plan();
     epochs = made.epochs;
     last = made.last_number;
@@ -94,7 +90,7 @@ struct Schedule {
   TokenOutlook sight = {.keys = 8};
   keyd::TokenPolicy policy = day;
   std::vector<TokenEpoch> epochs;
-  std::uint32_t last = 0, ordered = 0;
+  std::uint32_t last = 0;
   std::uint64_t generation = 0;
   sys_seconds now = noon, next;
   seconds apart{0};
