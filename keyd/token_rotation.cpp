@@ -172,6 +172,11 @@ sys_seconds next_start(const Epochs& epochs, const TokenOutlook& sight, Moment n
   return start;
 }
 
+// The epoch of an order ended before it began: the next one to be made is that order's.
+bool order_is_open(const Epochs& epochs) {
+  return !epochs.empty() && epochs.back().ended() && epochs.back().ordered && !epochs.back().begun;
+}
+
 // Makes epochs until the schedule reaches publish_ahead from now, as far as there are keys;
 // and what is to be hastened.
 void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& sight, Moment now) {
@@ -180,12 +185,13 @@ void make_ahead(TokenPlan& plan, const TokenPolicy& policy, const TokenOutlook& 
     const auto start = next_start(epochs, sight, now);
     // moved ahead once it can issue: who issues now goes on until then
     const bool first = std::ranges::none_of(epochs, waits);
-    const bool early = first && (sight.hasten || sight.rotate);
+    const bool ordered = first && (sight.rotate || order_is_open(epochs));
+    const bool early = ordered || (first && sight.hasten);
     if (!early && start > now.steady + policy.publish_ahead) return;
     plan.wants_keys = keys == 0;
     if (plan.wants_keys) return;
     epochs.push_back(new_epoch(++plan.last_number, start, policy, now));
-    epochs.back().ordered = first && sight.rotate;
+    epochs.back().ordered = ordered;
     move_to(epochs, epochs.end() - 1, start);
   }
 }

@@ -294,6 +294,29 @@ TEST_SUITE("token rotation") {
     }
   }
 
+  TEST_CASE("an order whose epoch is replaced before it begins goes over to the next one") {
+    Schedule pool(true);
+    pool.live(3h);
+    pool.store_lives = false;
+    pool.sight.rotate = true;
+    pool.settle();
+    REQUIRE(pool.last == 2);
+    pool.sight.cut = {2};  // its record moves
+    pool.sight.keys = 0;   // a little later there is a key for another one
+    pool.tend();
+    CHECK(pool.number(2).ended());
+    REQUIRE(pool.last == 2);
+    pool.sight.keys = 8;
+    pool.live(10min);
+    CHECK(pool.last == 3);
+    CHECK(pool.issuing()->number == 1);
+    pool.store_lives = true;
+    pool.live(6s);
+    CHECK(pool.issuing()->number == 3);
+    pool.live(1h);
+    CHECK(pool.last == 3);
+  }
+
   TEST_CASE("by order with a table, a new epoch begins half a minute after its redeemer has it") {
     Schedule pool;
     pool.live(3h);
