@@ -32,14 +32,14 @@ void RedisSentinels::make(const RedisEpoch& epoch, sys_seconds redeems_until, Ma
     compare(reply);
     return true;
   });
-  making_.push_back({epoch, value, std::move(made), ""});
+  making_.push_back({epoch, value, std::move(made), "", false});
 }
 
 void RedisSentinels::compare(const RedisReply& reply) {
   const auto making = std::move(making_.front());
   making_.pop_front();
   if (reply.kind == Kind::text && reply.text == making.value) {
-    watch(making.epoch);
+    if (!making.over) watch(making.epoch);
     return making.made("");
   }
   if (reply.kind == Kind::text) {
@@ -54,7 +54,7 @@ void RedisSentinels::compare(const RedisReply& reply) {
 }
 
 void RedisSentinels::watch(const RedisEpoch& epoch) {
-  forget(epoch.id);
+  unwatch(epoch.id);
   watched_.push_back(epoch);
   std::erase(stood_, epoch.id);
   stood_.push_back(epoch.id);
@@ -62,6 +62,11 @@ void RedisSentinels::watch(const RedisEpoch& epoch) {
 }
 
 void RedisSentinels::forget(const EpochId& epoch) {
+  unwatch(epoch);
+  for (auto& making : making_) making.over |= making.epoch.id == epoch;
+}
+
+void RedisSentinels::unwatch(const EpochId& epoch) {
   std::erase_if(watched_, [&](const auto& watched) { return watched.id == epoch; });
 }
 

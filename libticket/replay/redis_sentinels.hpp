@@ -28,6 +28,7 @@ class RedisSentinels final : public RedisSession {
   // Watches one that was made earlier, maybe by a process before this one; needs no
   // connection.
   void watch(const RedisEpoch& epoch);
+  // Also of one whose answer is still to come.
   void forget(const EpochId& epoch);
 
  private:
@@ -36,11 +37,13 @@ class RedisSentinels final : public RedisSession {
     std::string value;
     Made made;
     std::string error;
+    bool over = false;  // it is not to be watched
   };
 
   void looked() override;
   void refused(const RedisRefusal& refusal) override;
   void ended() override;
+  void unwatch(const EpochId& epoch);
   void compare(const RedisReply& reply);
   void check(const RedisEpoch& epoch, const RedisReply& reply);
   void lose(const RedisEpoch& epoch, const std::string& why);

@@ -152,6 +152,24 @@ TEST_SUITE("redis records") {
     CHECK_FALSE(world.until([&] { return !world.keeper.lost.empty(); }, 2500ms));
   }
 
+  TEST_CASE("one that is over before Redis has answered is not watched either") {
+    World world;
+    world.records.configure({world.issuer()});
+    REQUIRE(world.make());  // connected
+    auto ended = world.sentinel(true);
+    ended.epoch = std::string(32, '8');
+    world.records.make(ended);
+    ended.over = true;
+    world.records.make(ended);
+    world.keeper.made.clear();
+    REQUIRE(world.until([&] { return !world.keeper.made.empty(); }));
+    CHECK(world.keeper.made.front().empty());  // it came about all the same
+    REQUIRE(world.redis.ask({"FLUSHALL"}) == "OK");
+    CHECK(world.until([&] { return !world.keeper.lost.empty(); }));
+    CHECK_FALSE(world.until([&] { return world.keeper.lost.size() > 1; }, 1500ms));
+    CHECK(world.keeper.lost.front() == std::string(32, '7'));
+  }
+
   TEST_CASE("a pool that has no Redis here is told so; one that stays keeps its connection") {
     World world;
     world.records.make(world.sentinel(true));
