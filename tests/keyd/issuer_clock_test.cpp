@@ -7,8 +7,6 @@ using keyd::Order;
 
 namespace {
 
-keyd::Order rotate_issuer() { return {.kind = Order::Kind::rotate_issuer, .pool = "web"}; }
-
 // What the member makes of the newest bundle.
 bool opens(const IssuingHouse& house) { return open_last(house, house.web1).has_value(); }
 

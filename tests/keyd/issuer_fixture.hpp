@@ -2,6 +2,8 @@
 // keys, a member that follows and redeems.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <set>
 
 #include "fixture.hpp"
@@ -173,5 +175,76 @@ struct IssuingHouse : House {
   IssuerKey (*make_key)() = fresh_key;
   bool maker_lives = true, store_lives = true, member_lives = true;
 };
+
+// Who redeems what the bundle tells of.
+struct Redeeming {
+  explicit Redeeming(const IssuingHouse& house) : bytes(house.block()) {
+    const auto block = *wire::parse_token_block(bytes.expose());
+    std::vector<token::RedeemerEpoch> epochs;
+    for (const auto& told : block.epochs) {
+      if (told.redeems_until <= told.issues_from) continue;  // ended before it began
+      token::RedeemerEpoch epoch{told.id,
+                                 told.issues_from,
+                                 told.redeems_until,
+                                 {},
+                                 {},
+                                 crypto::HmacSha256(told.location_key)};
+      const auto add = [&](TokenType type, Checked<token::RedeemerKey> key) {
+        epoch.keys.push_back(std::move(*key));
+        epoch.challenges.push_back(*token::write_challenge(
+            {type, std::string(block.issuer), told.context, std::string(block.origin_info)},
+            house.types()));
+      };
+      if (!told.blind_rsa.empty()) {
+        const auto key = token::parse_token_key(TokenType::blind_rsa, told.blind_rsa);
+        add(TokenType::blind_rsa, token::RedeemerKey::blind_rsa(*key));
+      }
+      if (!told.ristretto.empty()) {
+        add(TokenType::ristretto, token::RedeemerKey::ristretto(told.ristretto));
+      }
+      epochs.push_back(std::move(epoch));
+    }
+    redeemer.emplace(house.types(), std::move(epochs));
+  }
+  bool takes(BytesView presented, sys_seconds now) const {
+    const auto prospect = redeemer->look(presented, "a.test", now);
+    return prospect && token::Redeemer::verify(*prospect);
+  }
+
+  SecretBytes bytes;
+  std::optional<token::Redeemer> redeemer;
+};
+
+inline const keyd::TokenEpoch* find(const keyd::PoolTokens& tokens, std::uint32_t number) {
+  const auto found = std::ranges::find(tokens.epochs, number, &keyd::TokenEpoch::number);
+  return found == tokens.epochs.end() ? nullptr : &*found;
+}
+
+// What is stored of an epoch: "L" its location key, "R" its ristretto scalar, "B" its
+// blind RSA private key; "-" when nothing is.
+inline std::string stored(const IssuingHouse& house, std::uint32_t number) {
+  const auto tokens = house.state();
+  for (std::size_t i = 0; i < tokens.epochs.size(); ++i) {
+    if (tokens.epochs[i].number != number) continue;
+    const auto& secrets = tokens.secrets[i];
+    return std::string("L") + (secrets.expose_ristretto().empty() ? "" : "R") +
+           (secrets.expose_blind_rsa().empty() ? "" : "B");
+  }
+  return "-";
+}
+
+inline keyd::Order rotate_issuer() {
+  return {.kind = keyd::Order::Kind::rotate_issuer, .pool = "web"};
+}
+
+inline keyd::Order burn_tokens() {
+  auto order = rotate_issuer();
+  order.burn_tokens = true;
+  return order;
+}
+
+inline std::string error(const json& answer) {
+  return answer.at("ok") == true ? "" : answer.at("error").get<std::string>();
+}
 
 }  // namespace test

@@ -3,16 +3,14 @@
 #include "issuer_fixture.hpp"
 #include "token_schedule.hpp"
 
-using keyd::Order;
 using test::IssuingHouse;
+using test::rotate_issuer;
 using test::Schedule;
 using test::tokens_config;
 using namespace ticket;
 using namespace std::chrono_literals;
 
 namespace {
-
-keyd::Order rotate_issuer() { return {.kind = Order::Kind::rotate_issuer, .pool = "web"}; }
 
 // Of ristretto alone, whose keys cost nothing: each epoch has another one.
 keyd::TokensConfig ristretto_config() {
