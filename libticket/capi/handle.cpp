@@ -50,7 +50,7 @@ Moment CallbackClock::now() const {
 Moment FollowingClock::now() const {
   const Moment given = clock_->now();
   auto ahead = ahead_.load(std::memory_order_relaxed);
-  if (given.apart - ahead > clock_tolerance) {
+  if (given.apart - ahead > tolerance_) {
     const bool first = ahead_.compare_exchange_strong(ahead, given.apart);
     if (first) told_(given.apart - ahead);
     ahead = given.apart;

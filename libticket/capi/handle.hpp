@@ -3,6 +3,7 @@
 
 #include <ticket/ticket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <functional>
@@ -34,12 +35,16 @@ class CallbackClock : public Clock {
 class FollowingClock : public Clock {
  public:
   using Told = std::function<void(seconds ahead)>;
-  FollowingClock(std::unique_ptr<Clock> clock, Told told)
-      : clock_(std::move(clock)), told_(std::move(told)) {}
+  // `lifetime` of a ticket: of shorter keys than the usual tolerance, none may end by it.
+  FollowingClock(std::unique_ptr<Clock> clock, seconds lifetime, Told told)
+      : clock_(std::move(clock)),
+        tolerance_(std::min<seconds>(clock_tolerance, lifetime / 2)),
+        told_(std::move(told)) {}
   Moment now() const override;
 
  private:
   std::unique_ptr<Clock> clock_;
+  seconds tolerance_;
   Told told_;
   mutable std::atomic<seconds> ahead_{seconds(0)};  // how far it was followed
 };

@@ -109,7 +109,7 @@ void make_counters(const std::filesystem::path& path, const tkt_ring& handle) {
 std::unique_ptr<tkt_ring> embed_ring(const tkt_embed_options& options, const ring::Policy& policy) {
   auto handle = make_handle(options);
   handle->clock = std::make_unique<FollowingClock>(
-      std::move(handle->clock), [&handle = *handle](seconds ahead) {
+      std::move(handle->clock), policy.lifetime, [&handle = *handle](seconds ahead) {
         const auto text = "the clock was set " + ring::to_text(ahead) + " ahead: keys follow it";
         handle.say(TKT_LOG_WARNING, text.c_str());
       });

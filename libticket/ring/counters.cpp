@@ -232,13 +232,22 @@ bool Counters::take_slot() {
 
 void Counters::create(const std::filesystem::path& path, int group) {
   const Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660));
-  if (!file || fchown(file.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
-      fchmod(file.get(), 0660) != 0) {
-    throw std::system_error(errno, std::generic_category(), "counters file " + path.string());
-  }
+  const auto failed = [&path] {
+    return std::system_error(errno, std::generic_category(), "counters file " + path.string());
+  };
+  if (!file) throw failed();
   const Lock lock(file.get());
   struct stat status {};
-  fstat(file.get(), &status);
+  if (fstat(file.get(), &status) != 0) throw failed();
+  // what is not ours is left as it is, its mode too
+  if (!S_ISREG(status.st_mode) || (status.st_size != 0 && !valid(file.get()))) {
+    throw std::runtime_error("counters file " + path.string() +
+                             ": not one of this version; remove it and start again");
+  }
+  if (fchown(file.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
+      fchmod(file.get(), 0660) != 0) {
+    throw failed();
+  }
   if (status.st_size == 0) {
     if (!lock.held()) {
       throw std::runtime_error("counters file " + path.string() +
@@ -250,17 +259,14 @@ void Counters::create(const std::filesystem::path& path, int group) {
     header.counters = counter_count;
     if (pwrite(file.get(), &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)) ||
         !write_slot(file.get(), gathered, Slot{})) {
-      throw std::system_error(errno, std::generic_category(), "counters file " + path.string());
+      throw failed();
     }
-  } else if (!valid(file.get())) {
-    throw std::runtime_error("counters file " + path.string() +
-                             ": not one of this version; remove it and start again");
   }
 }
 
 Counts Counters::sum(const std::filesystem::path& path) {
   Counts total{};
-  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file || !valid(file.get())) return total;
   Slot slot;
   for (std::size_t index = 0; index < max_slots && read_slot(file.get(), index, slot); ++index) {

@@ -97,8 +97,15 @@ void FilePool::leave_lost_file() {
 void FilePool::take_lock() {
   writer_ = RingWriter::unless_taken(path_, pool_);
   if (!writer_) return;
+  // Somebody removed the file that another process writes, and we are the first to see it.
+  if (!rescued_ && !writer_->current()) rescue();
   next_ = sys_seconds::min();
   if (log_) log_(information, path_.string() + ": this process makes the keys now");
+}
+
+// The file that we read last, which has no name any more.
+void FilePool::rescue() {
+  if (auto ring = read()) rescued_ = std::move(*ring);
 }
 
 void FilePool::rotate(Moment now) {

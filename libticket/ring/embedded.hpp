@@ -54,6 +54,7 @@ class FilePool : public RingSource {
   void write(Moment now);
   void leave_lost_file();
   void take_lock();
+  void rescue();
   void rotate(Moment now);
   void say(const std::string& trouble, const std::string& text);
 

@@ -236,6 +236,10 @@ bool names(const std::filesystem::path& path, int file) {
 Fd open_locked(const std::filesystem::path& path) {
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!file) throw std::system_error(errno, std::generic_category(), "ring file " + path.string());
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    throw std::runtime_error("ring file " + path.string() + ": not a regular file");
+  }
   return flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? std::move(file) : Fd();
 }
 
@@ -284,13 +288,14 @@ void RingWriter::reopen(Moment now) {
 RingWriter::RingWriter(const std::filesystem::path& path, std::string_view pool, Fd locked,
                        int group)
     : path_(path), pool_(pool), group_(group), file_(std::move(locked)) {
+  const bool fresh = is_new(file_.get());
+  if (!fresh) take_over();  // what is not ours is left as it is, its mode too
   if (fchown(file_.get(), static_cast<uid_t>(-1), static_cast<gid_t>(group)) != 0 ||
       fchmod(file_.get(), 0640) != 0) {
     throw std::system_error(errno, std::generic_category(),
                             "ring file " + path.string() + ": set mode and group");
   }
-
-  is_new(file_.get()) ? start_new() : take_over();
+  if (fresh) start_new();
 }
 
 void RingWriter::start_new() {
@@ -380,7 +385,8 @@ std::optional<Ring> RingWriter::current() const {
 }
 
 RingReader::RingReader(const std::filesystem::path& path) : path_(path) {
-  file_ = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // a pipe that was put there must not keep us waiting
+  file_ = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file_) {
     state_ = errno == ENOENT ? RingFileState::missing : RingFileState::unreadable;
     return;

@@ -273,6 +273,39 @@ TEST_SUITE("tkt_ring_embed") {
     CHECK(look() > second);
   }
 
+  TEST_CASE("promise 10: of keys that live for minutes no step of the clock stops the making") {
+    struct Turned {
+      std::int64_t steady = 1'790'000'000, wall = steady;
+    } turned;
+    auto options = embed_options();
+    options.rotate_every = 30;
+    options.lifetime = 60;
+    options.clock_user = &turned;
+    options.clock = [](void* user, std::int64_t* steady, std::int64_t* wall) {
+      *steady = static_cast<Turned*>(user)->steady;
+      *wall = static_cast<Turned*>(user)->wall;
+    };
+    tkt_ring* ring = nullptr;
+    REQUIRE(tkt_ring_embed(&ring, &options) == TKT_OK);
+    const RingPtr owner(ring);
+    for (const int step : {0, 10, 20, 45, 100, 200, 299, 301}) {
+      CAPTURE(step);
+      turned.wall += step;
+      tkt_ring_info info{};
+      info.size = sizeof info;
+      for (int i = 0; i < 3; ++i) {
+        REQUIRE(tkt_ring_tend(ring, nullptr) == TKT_OK);
+        REQUIRE(tkt_ring_info_read(ring, &info) == TKT_OK);
+        CHECK(info.state == TKT_RING_OK);
+      }
+      const auto generation = info.generation;
+      REQUIRE(tkt_ring_tend(ring, nullptr) == TKT_OK);
+      REQUIRE(tkt_ring_info_read(ring, &info) == TKT_OK);
+      CHECK(info.generation == generation);  // and none is made at each look
+      turned.steady += 15, turned.wall += 15;
+    }
+  }
+
   TEST_CASE("a file that cannot be written is no error, and info says why") {
     auto options = embed_options();
     options.ring_path = "/nonexistent/web.ring";

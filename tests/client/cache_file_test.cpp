@@ -9,6 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <ticket/client.hpp>
+
 #include "client/client.hpp"
 #include "client/world.hpp"
 #include "support/process.hpp"
@@ -84,6 +87,24 @@ void make_read_only(const std::string& path) {
 }  // namespace
 
 TEST_SUITE("client: cache file") {
+  TEST_CASE("a client whose place another one takes still says what it could not write") {
+    const TempFolder folder;
+    std::filesystem::create_directory(folder / "sessions");
+    std::string said;
+    ticket::Client client({.cache = (folder / "sessions" / "file").string(),
+                           .log = [&said](tkt_log_level, std::string_view text) { said += text; }});
+    client.manifest_text(web);
+    const auto ctx = client_context();
+    client.attach(ctx.get());
+    const auto host = server(shared);
+    REQUIRE(world::visit(client.handle(), ctx.get(), "a.test", host.get(), {}).completed);
+    std::filesystem::remove_all(folder / "sessions");
+
+    client = ticket::Client({.cache = (folder / "other").string()});
+    CHECK(said.find("cache file ") != std::string::npos);
+    client.save();
+  }
+
   TEST_CASE("sessions outlive the process, with what is known of them") {
     const TempFolder folder;
     const std::string path = folder / "sessions";

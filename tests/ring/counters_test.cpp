@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,7 +134,14 @@ TEST_SUITE("counters") {
     const TempFolder folder;
     const auto path = folder / "web.counters";
     std::ofstream(path) << "something else entirely";
+    const auto mine = std::filesystem::perms::owner_read;
+    std::filesystem::permissions(path, mine);
     CHECK_THROWS_WITH(Counters::create(path), doctest::Contains("remove it and start again"));
+    CHECK(std::filesystem::status(path).permissions() == mine);
+    const auto pipe = folder / "pipe";  // /dev/null, say
+    REQUIRE(mkfifo(pipe.c_str(), 0400) == 0);
+    CHECK_THROWS_WITH(Counters::create(pipe), doctest::Contains("not one of this version"));
+    CHECK(std::filesystem::status(pipe).permissions() == mine);
     {
       Counters counters(path);
       counters.add(Counter::sealed);

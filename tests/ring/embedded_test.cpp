@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -278,6 +279,26 @@ TEST_SUITE("embedded pool") {
     CHECK(sealing(*other) == first);
   }
 
+  TEST_CASE("whichever process sees first that it was removed") {
+    Host host;
+    const auto ring = host.start(), other = host.start(), third = host.start();
+    const auto first = sealing(*ring);
+    REQUIRE(sealing(*other) == first);
+    REQUIRE(sealing(*third) == first);
+    const auto generation = RingReader(host.path).read()->generation;
+    std::filesystem::remove(host.path);
+
+    CHECK(sealing(*other) == first);  // which makes the keys from now on
+    CHECK(sealing(*ring) == first);
+    CHECK(sealing(*third) == first);
+    CHECK(RingReader(host.path).read()->generation == generation);
+    host.clock.advance(1h);
+    const auto second = sealing(*other);
+    CHECK(second != first);
+    CHECK(sealing(*ring) == second);
+    CHECK(opens(*third, first));
+  }
+
   TEST_CASE("keys of a removed file do not come back once another process has made others") {
     Host host;
     const auto ring = host.start();
@@ -300,18 +321,30 @@ TEST_SUITE("embedded pool") {
     Host host;
     { RingWriter(host.path, "other").publish(ring_of(hourly(1, 2), 1, 1, "other"), noon).value(); }
     const auto before = content(host.path);
+    std::filesystem::permissions(host.path, std::filesystem::perms::owner_read);
     const auto ring = host.start();
     CHECK(sealing(*ring) == KeyName{});
     CHECK(ring->status().file == RingFileState::other_pool);
     CHECK(host.said.at(0).find("belongs to pool other, not to web") != std::string::npos);
     CHECK(content(host.path) == before);
+    CHECK(std::filesystem::status(host.path).permissions() == std::filesystem::perms::owner_read);
 
     Host second;
     std::ofstream(second.path) << "my diary";
+    std::filesystem::permissions(second.path, std::filesystem::perms::owner_read);
     const auto none = second.start();
     CHECK(sealing(*none) == KeyName{});
     CHECK(none->status().trouble == "ring file not usable: see the log");
     CHECK(content(second.path) == "my diary");
+    CHECK(std::filesystem::status(second.path).permissions() == std::filesystem::perms::owner_read);
+
+    Host third;  // /dev/null, say
+    REQUIRE(mkfifo(third.path.c_str(), 0600) == 0);
+    const auto nothing = third.start();
+    CHECK(sealing(*nothing) == KeyName{});
+    CHECK(third.said.at(0).find("not a regular file") != std::string::npos);
+    CHECK(std::filesystem::status(third.path).permissions() ==
+          (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
   }
 
   TEST_CASE("a changed policy holds from the next start") {

@@ -8,6 +8,7 @@
 #include <ticket/ticket.hpp>
 
 #include "pool.hpp"
+#include "support/joined.hpp"
 
 using namespace pool;
 
@@ -366,6 +367,41 @@ TEST_SUITE("openssl: a pool") {
     CHECK(failed == 0);
     CHECK(full == 0);
     CHECK(ring.counters().resumed_sealing == 3 * 2 * 40);
+  }
+
+  TEST_CASE("DTLS sessions resume, time after time, under their name") {
+    Clock clock;
+    Server server("one", 1, clock);
+    server.publish(hourly(2));
+    const auto identity = server_context("a.test");
+    const ContextPtr context(SSL_CTX_new(DTLS_server_method()));
+    SSL_CTX_use_certificate(context.get(), SSL_CTX_get0_certificate(identity.get()));
+    SSL_CTX_use_PrivateKey(context.get(), SSL_CTX_get0_privatekey(identity.get()));
+    attach(context.get(), server);
+    const ContextPtr client(SSL_CTX_new(DTLS_client_method()));
+
+    const auto visit = [&](const char* name, SessionPtr& session) {
+      const SslPtr from(SSL_new(client.get())), to(SSL_new(context.get()));
+      for (auto* ssl : {from.get(), to.get()}) {
+        SSL_set_options(ssl, SSL_OP_NO_QUERY_MTU);
+        SSL_set_mtu(ssl, 1400);
+      }
+      SSL_set_tlsext_host_name(from.get(), name);
+      if (session) SSL_set_session(from.get(), session.get());
+      support::join(from.get(), to.get());
+      REQUIRE(support::shake_hands(from.get(), to.get()));
+      const SessionPtr made(SSL_get1_session(from.get()));
+      session = copy(made.get());
+      SSL_shutdown(from.get());
+      return SSL_session_reused(to.get()) == 1;
+    };
+    SessionPtr session;
+    CHECK_FALSE(visit("a.test", session));
+    for (int i = 0; i < 3; ++i) CHECK(visit("a.test", session));
+    clock.pass(1h);  // another key seals now, and the ticket is renewed
+    server.tend();
+    for (int i = 0; i < 3; ++i) CHECK(visit("a.test", session));
+    CHECK_FALSE(visit("b.test", session));
   }
 
   TEST_CASE("SSL_dup copies a connection that has not begun") {

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "pool.hpp"
+#include "support/joined.hpp"
 
 using namespace pool;
 
@@ -223,6 +224,44 @@ TEST_SUITE("openssl: reasons") {
     next.session = foreign.get();
     CHECK_FALSE(connect(context.get(), next).resumed);
     CHECK(server.counters().unknown_key == 1);
+  }
+
+  TEST_CASE("an SSL that is used again tells nothing of the connection before") {
+    for (const int version : both_versions) {
+      CAPTURE(version_name(version));
+      Clock clock;
+      Server server("one", 1, clock);
+      server.publish(hourly(2));
+      const auto context = attached("a.test", server);
+      const auto foreign = flipped(own(context.get(), version).get(), 0);
+      const ContextPtr client(SSL_CTX_new(TLS_client_method()));
+      SSL_CTX_set_max_proto_version(client.get(), version);
+      const SslPtr to(SSL_new(context.get()));
+      const auto visit = [&](SSL_SESSION* session) {
+        const SslPtr from(SSL_new(client.get()));
+        session == nullptr ? void(SSL_set_options(from.get(), SSL_OP_NO_TICKET))
+                           : void(SSL_set_session(from.get(), session));
+        support::join(from.get(), to.get());
+        REQUIRE(support::shake_hands(from.get(), to.get()));
+        tkt_openssl_info info{};
+        info.size = sizeof info;
+        REQUIRE(tkt_openssl_info_read(to.get(), &info) == TKT_OK);
+        return info;
+      };
+      const auto refused = visit(foreign.get());
+      CHECK(refused.offered == 1);
+      CHECK(refused.reason == TKT_UNKNOWN_KEY);
+      REQUIRE(SSL_clear(to.get()) == 1);
+      const auto none = visit(nullptr);
+      CHECK(none.offered == 0);
+      CHECK(none.reason == TKT_OK);
+      CHECK(none.resumed == 0);
+      REQUIRE(SSL_clear(to.get()) == 1);
+      CHECK(visit(foreign.get()).offered == 1);
+      REQUIRE(SSL_clear(to.get()) == 1);
+      CHECK(visit(foreign.get()).offered == 1);
+      CHECK(server.counters().unknown_key == 3);  // each time, also right after itself
+    }
   }
 
   TEST_CASE("tickets without attribution open, and begin to be attributed") {

@@ -50,6 +50,13 @@ class Client {
     if (!options.manifest.empty()) manifest_file(options.manifest);
   }
 
+  Client(Client&&) noexcept = default;
+  Client& operator=(Client&& other) noexcept {
+    handle_ = std::move(other.handle_);  // first: one that ends may have something to say
+    log_ = std::move(other.log_);
+    return *this;
+  }
+
   tkt_client* handle() const noexcept { return handle_.get(); }
 
   // Throws Failure with what is wrong; the manifest that was there stays.

@@ -64,6 +64,13 @@ class Ring {
     handle_.reset(handle);
   }
 
+  Ring(Ring&&) noexcept = default;
+  Ring& operator=(Ring&& other) noexcept {
+    handle_ = std::move(other.handle_);  // first: one that ends may have something to say
+    log_ = std::move(other.log_);
+    return *this;
+  }
+
   // Makes the pool's keys here.
   static Ring embed(EmbedOptions options) {
     Ring ring;

@@ -39,6 +39,9 @@ bool crossed(const Note& note, const Attachment& attachment, const Context* cont
 // ticket was judged, believed is who was believed then: a store may have taken more in since.
 ClientCas cas_now(const SSL* ssl, const Note& note, bool resumed);
 
-inline bool is_tls13(const SSL* ssl) { return SSL_version(ssl) >= TLS1_3_VERSION; }
+// The numbers of DTLS, all of it like TLS 1.2 here, are beyond TLS 1.3's.
+inline bool is_tls13(const SSL* ssl) {
+  return SSL_is_dtls(ssl) == 0 && SSL_version(ssl) >= TLS1_3_VERSION;
+}
 
 }  // namespace ticket::openssl

@@ -34,13 +34,7 @@ Note* take_note() {
   if (note == nullptr) return new (std::nothrow) Note;
   spare.first = note->next;
   --spare.count;
-  note->offer = {};
-  note->sealing = {};
-  note->early = TKT_EARLY_NONE;
-  note->settled = nullptr;
-  note->name.clear();
-  note->cas = {};
-  note->context[0] = '\0';
+  note->begin();
   return note;
 }
 
@@ -84,6 +78,32 @@ int note_index() {
 }
 
 }  // namespace
+
+void Note::begin() {
+  offer = {};
+  sealing = {};
+  early = TKT_EARLY_NONE;
+  settled = nullptr;
+  name.clear();
+  cas = {};
+  context[0] = '\0';
+  random_ = {};
+}
+
+Note::Random Note::random_of(const SSL* ssl) {
+  Random random{};
+  SSL_get_client_random(ssl, random.data(), random.size());
+  return random;
+}
+
+bool Note::is_of(const SSL* ssl) const { return random_of(ssl) == random_; }
+
+void Note::keep_if_of(const SSL* ssl) {
+  const Random random = random_of(ssl);
+  if (random == random_) return;
+  begin();
+  random_ = random;
+}
 
 // No name has a NUL.
 struct Note::Text {

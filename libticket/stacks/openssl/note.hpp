@@ -48,6 +48,13 @@ struct Sealing {
 struct Context;
 
 struct Note {
+  // Forgets what is noted of another connection: an SSL may be used again by SSL_clear, and
+  // OpenSSL tells nobody. Around a HelloRetryRequest the ClientHello's random stays (RFC 8446,
+  // section 4.1.2).
+  void keep_if_of(const SSL* ssl);
+  bool is_of(const SSL* ssl) const;
+  void begin();  // as a new one
+
   SSL_CTX* first = nullptr;  // the SSL_CTX that the connection began with
   tkt_core_time now{};
   Offer offer;
@@ -69,7 +76,12 @@ struct Note {
   Note* next = nullptr;             // in the pool of spare ones
 
  private:
+  using Random = std::array<unsigned char, SSL3_RANDOM_SIZE>;
   struct Text;  // that is hashed
+
+  static Random random_of(const SSL* ssl);
+
+  Random random_{};  // the client's
 };
 
 // The note of a connection; nullptr when it began on an SSL_CTX without a ring.

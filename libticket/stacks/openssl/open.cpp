@@ -204,6 +204,7 @@ int open_key(SSL* ssl, const unsigned char* key_name, const unsigned char* iv,
   const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
   if (attachment == nullptr) return 0;
 
+  note->keep_if_of(ssl);
   Offer& offer = note->offer;
   begin_offer(offer, attachment->ring(), iv);
   note->early = TKT_EARLY_NONE;
@@ -235,6 +236,7 @@ SSL_TICKET_RETURN judge_ticket(SSL* ssl, SSL_SESSION* session, const unsigned ch
   Note* note = note_of(ssl);
   const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
   if (attachment == nullptr) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  note->keep_if_of(ssl);
   if (status == SSL_TICKET_EMPTY) {
     note->offer = {};
     return SSL_TICKET_RETURN_IGNORE_RENEW;

@@ -116,6 +116,13 @@ tkt_openssl_info read_info(const SSL* ssl, const Note& note) {
   return info;
 }
 
+// Nothing was noted: no ticket was offered, none was made.
+tkt_openssl_info no_ticket(const SSL* ssl) {
+  tkt_openssl_info info{};
+  info.resumed = SSL_session_reused(ssl);
+  return info;
+}
+
 }  // namespace
 }  // namespace ticket::openssl
 
@@ -145,7 +152,7 @@ tkt_status tkt_openssl_info_read(const SSL* ssl, tkt_openssl_info* info) {
   const Note* note = note_of(ssl);
   if (note == nullptr) return TKT_BAD_ARGUMENT;
   const std::size_t size = info->size;
-  const tkt_openssl_info known = read_info(ssl, *note);
+  const tkt_openssl_info known = note->is_of(ssl) ? read_info(ssl, *note) : no_ticket(ssl);
   std::memcpy(info, &known, std::min(size, sizeof known));
   info->size = size;
   return TKT_OK;

@@ -121,6 +121,7 @@ int prepare_ticket(SSL* ssl, void*) {
   const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
   if (attachment == nullptr) return 1;
 
+  note->keep_if_of(ssl);
   const bool resumed = SSL_session_reused(ssl) == 1 && note->offer.opened;
   const std::array<char, 256> opened_under = note->context;
   settle_name(ssl, *note, resumed);
