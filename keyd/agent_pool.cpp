@@ -88,19 +88,22 @@ void PoolLife::start(Moment now) {
   if (opening && !older) {
     const bool promote = opening->with == OpenedWith::successor;
     rotate_every_ = opening->opened.manifest.policy.rotate_every;
-    publish(opening->opened.ring.without_expired(now), now);
+    publish_living(opening->opened.ring, now);
     if (promote) state_.promote_successor();
     standing_.must_fetch = false;
   } else {
     if (older) log(level_enum::warn, "the stored bundle is older than the ring file, which stays");
     if (stored && !opening) {
+      to_forget_ |= opening.error() == Rejection::expired;
       log(level_enum::warn,
-          "the stored bundle gives no ring: " + std::string(to_text(opening.error())));
+          "the stored bundle gives no ring: " + std::string(to_text(opening.error())) +
+              (to_forget_ ? "; it goes, and the sealing key too: the agent enrols anew" : ""));
     }
     start_from_ring_file(now);
   }
-  standing_.must_enrol = !state_.key();
+  standing_.must_enrol = to_forget_ || !state_.key();
   plan_renewal(now);
+  if (to_forget_) forget();
 }
 
 // The ring file outlived an agent that lost its state folder, or a bundle.
@@ -114,7 +117,7 @@ void PoolLife::start_from_ring_file(Moment now) {
     state_.store_mark(mark);
   }
   rotate_every_ = ring->policy.rotate_every;
-  publish(ring->without_expired(now), now);
+  publish_living(*ring, now);
 }
 
 void PoolLife::plan_renewal(Moment now) {
@@ -284,6 +287,7 @@ void PoolLife::apply(Opening opening, StoredBundle stored, Moment now) {
   rotate_every_ = opening.opened.manifest.policy.rotate_every;
   if (opening.with == OpenedWith::successor) {
     state_.promote_successor();
+    to_forget_ = false;  // nothing is left of what should have gone
     log(level_enum::debug, "the sealing key is renewed, the old one wiped");
   }
   plan_renewal(now);
@@ -301,12 +305,24 @@ void PoolLife::publish(ticket::ring::Ring ring, Moment now) {
                                       settings_.pool + " generation " + number(ring.generation));
 }
 
+// Once nothing of it lives, what is stored would still give its keys to whoever takes the disk.
+void PoolLife::publish_living(const ticket::ring::Ring& ring, Moment now) {
+  auto living = ring.without_expired(now);
+  const bool last = living.epochs.empty() && !ring.epochs.empty();
+  publish(std::move(living), now);
+  if (!last) return;
+  log(level_enum::err, "the last key has expired and keyd has sent no other: no tickets now");
+  to_forget_ = standing_.must_enrol = true;
+}
+
 // ---- the timer
 
 void PoolLife::tick(Moment now) {
-  if (!ring_->in_place() && !take_up_lost_file(now)) return;
-  ring_->heartbeat(now);
-  if (now.latest >= next_change_) wipe_expired(now);
+  if (ring_->in_place() || take_up_lost_file(now)) {
+    ring_->heartbeat(now);
+    if (now.latest >= next_change_) wipe_expired(now);
+  }
+  if (to_forget_) forget();
 }
 
 // Somebody removed, replaced or emptied the ring file, so the servers of this host
@@ -332,17 +348,19 @@ void PoolLife::wipe_expired(Moment now) {
     next_change_ = sys_seconds::max();
     return;
   }
-  auto living = ring->without_expired(now);
+  const auto living = ring->without_expired(now);
   if (living.epochs.size() == ring->epochs.size() && living.tokens.size() == ring->tokens.size()) {
     next_change_ = ring->next_change(now);
     return;
   }
-  const bool last = living.epochs.empty() && !ring->epochs.empty();
-  publish(std::move(living), now);
-  if (!last) return;
-  log(level_enum::err, "the last key has expired and keyd has sent no other: no tickets now");
-  state_.forget();  // else the stored bundle would give the keys back
-  standing_.must_enrol = true;
+  publish_living(*ring, now);
+}
+
+// Throws while the disk refuses; each tick tries again.
+void PoolLife::forget() {
+  state_.forget();
+  to_forget_ = false;
+  standing_.must_enrol = true;  // an enrolment under way was with a key that has gone, too
 }
 
 // ---- telling

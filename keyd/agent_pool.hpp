@@ -53,7 +53,8 @@ class PoolLife {
   // The writer may have been another life's, whose configuration was reloaded.
   PoolLife(Settings settings, Identity identity, std::shared_ptr<ticket::ring::RingWriter> ring);
 
-  // Publishes what is stored. Before the first next().
+  // Publishes what is stored. Before the first next(). Throws std::system_error when what
+  // must go from the disk cannot; tick() tries again.
   void start(ticket::Moment now);
 
   // What to do now: send this, or wait so long and ask again.
@@ -65,7 +66,7 @@ class PoolLife {
   void failed(const std::string& why);
 
   // The timer's part, at least once a second: the heartbeat, and wiping what
-  // has expired.
+  // has expired. Throws as start() does.
   void tick(ticket::Moment now);
 
   bool has_ring() const { return standing_.applied != 0; }
@@ -106,10 +107,12 @@ class PoolLife {
                                 ticket::Moment now) const;
   void apply(Opening opening, StoredBundle stored, ticket::Moment now);
   void publish(ticket::ring::Ring ring, ticket::Moment now);
+  void publish_living(const ticket::ring::Ring& ring, ticket::Moment now);
   void start_from_ring_file(ticket::Moment now);
   void plan_renewal(ticket::Moment now);
   bool take_up_lost_file(ticket::Moment now);
   void wipe_expired(ticket::Moment now);
+  void forget();
 
   ticket::feed::Expectation expectation() const;
   void refused(ticket::Rejection why);
@@ -129,6 +132,7 @@ class PoolLife {
 
   ticket::seconds rotate_every_;     // how old a sealing key gets
   ticket::sys_seconds next_change_;  // of the ring, by the clock
+  bool to_forget_ = false;           // what is stored gives keys back that have ended
   bool tried_ = false;
   bool announced_ = false;  // the first ring was logged as "ready"
   Backoff backoff_;

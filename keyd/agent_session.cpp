@@ -241,7 +241,21 @@ void AgentSession::start() {
   for (const auto& office : offices_) office->start();
 }
 
+// Whether a server still reads a ring file that nobody writes any more, the agent cannot know:
+// so it wipes none, but says where keys are left.
+void AgentSession::tell_of_left_rings(const AgentSession& next) const {
+  for (const auto& [path, ring] : rings_) {
+    if (next.rings_.contains(path)) continue;
+    const auto left = ring.writer->current();
+    if (!left || (left->epochs.empty() && left->tokens.size() == 0)) continue;
+    log_event(spdlog::level::warn, {.pool = ring.pool},
+              path.string() + " of pool " + ring.pool +
+                  " is written no more, but still holds keys: remove it once no server reads it");
+  }
+}
+
 void AgentSession::stop(const AgentSession* next) {
+  if (next != nullptr) tell_of_left_rings(*next);
   for (const auto& runner : runners_) runner->stop();
   feeders_->stop();
   for (const auto& office : offices_) {

@@ -38,7 +38,7 @@ class AgentSession {
   ~AgentSession();
 
   void start();  // publishes what is stored, then asks keyd
-  // What `next` has taken over goes on.
+  // What `next` has taken over goes on; ring files that it leaves are told in the log.
   void stop(const AgentSession* next = nullptr);
   void tick();  // at least once a second
 
@@ -56,6 +56,7 @@ class AgentSession {
                                           const ticket::Clock& clock, const AgentPool& pool,
                                           const std::string& ca, const OpenRings& inherited);
   OpenRing open_ring(const AgentPool& pool, const OpenRings& inherited);
+  void tell_of_left_rings(const AgentSession& next) const;
   void open_offices(boost::asio::io_context& context, const ticket::Clock& clock,
                     const RingWriters& rings, const AgentSession* before);
 

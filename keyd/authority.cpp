@@ -321,6 +321,8 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
   if (store_problem_ != problem) spdlog::error("{}: nothing new is published", problem);
   store_problem_ = problem;
   retry_at_ = now.steady + retry_after;
+  // also what was drafted before its time, as by clocks that agree again
+  for (auto& [name, pool] : pools_) pool.next = std::min(pool.next, retry_at_);
   wipe_what_is_over(now);
   tend_issuers(now);
   for (const auto& [request, name] : draft.enrolled) {

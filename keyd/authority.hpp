@@ -89,7 +89,7 @@ class Authority {
   nlohmann::json audit() const;
   // For /metrics and the status page.
   Report report(ticket::Moment now) const;
-  // Every pool has a generation that was published.
+  // After a tend(): what was due is stored, or could not be and some pool is served.
   bool ready() const;
 
  private:

@@ -21,17 +21,26 @@ constexpr seconds lately{60};               // seen since then: whom a late epoc
 constexpr std::size_t most_waiting = 4096;  // enrolments
 constexpr std::uint16_t last_member_number = 65535;
 
-// Why this certificate may not enrol; empty when nobody expelled it.
-std::string expulsion(const PoolState& state, const std::string& name,
-                      const std::string& fingerprint) {
+// Certificates are valid from an hour before they are made, by ticketctl and by many a CA.
+constexpr seconds backdated{3600};
+
+// Why this certificate may not enrol; empty when nobody expelled it. Whoever broke into a
+// server that is back may have an older one of its name, too; and of one that an ECDSA key
+// signed anybody can make another that is as good, with another fingerprint.
+std::string expulsion(const PoolState& state, const Enrolment& asked) {
   for (const auto& gone : state.expelled) {
-    if (gone.name == name && !gone.readmitted) {
-      return name + " was expelled: `ticketctl member readmit " + name + " --pool " + state.name +
-             "` lets it in again, with another certificate";
+    if (gone.name == asked.member && !gone.readmitted) {
+      return asked.member + " was expelled: `ticketctl member readmit " + asked.member +
+             " --pool " + state.name + "` lets it in again, with another certificate";
     }
-    if (gone.fingerprint == fingerprint) {
-      return name + " was expelled with this certificate, " + fingerprint +
+    if (gone.fingerprint == asked.fingerprint) {
+      return asked.member + " was expelled with this certificate, " + asked.fingerprint +
              ": it needs another one";
+    }
+    if (gone.name == asked.member && asked.valid_from < gone.at - backdated) {
+      return asked.member + ", " + asked.fingerprint + ": this certificate is from before " +
+             asked.member +
+             " was expelled: it needs one that was made since (`ticketctl member add`)";
     }
   }
   return {};
@@ -114,7 +123,7 @@ std::string Authority::enrol_into(Draft& draft, const Enrol& request, Moment now
   if (!checked) return checked.error();
   auto* state = draft.state.pool(request.pool);
   if (state == nullptr) return "the pool has no keys yet";
-  if (auto why = expulsion(*state, checked->member, checked->fingerprint); !why.empty()) return why;
+  if (auto why = expulsion(*state, *checked); !why.empty()) return why;
 
   auto member = std::ranges::find(state->members, checked->member, &Member::name);
   if (member != state->members.end() && checked->time <= member->enrolled_at) {

@@ -38,6 +38,14 @@ std::size_t burn(PoolState& state) {
   return count;
 }
 
+std::string no_room_until(sys_seconds time) {
+  return std::to_string(wire::max_epochs) +
+         " epochs stand at most, and one that was cut short opens to its end: after another "
+         "rotation now the pool would be without a next key. Rotate from " +
+         utc_text(time.time_since_epoch().count()) +
+         " UTC on; `ticketctl member revoke` burns keys at any time";
+}
+
 // All that ever minted under this name.
 std::vector<std::uint16_t> numbers_of(const PoolState& state, const std::string& name) {
   std::vector<std::uint16_t> numbers;
@@ -134,6 +142,11 @@ Authority::Outcome Authority::carry_out(Draft& draft, const Order& order, Moment
       break;
   }
   if (auto problem = clock_problem(draft.state, now); !problem.empty()) return refuse(problem);
+  const auto& pool = pools_.at(state->name);
+  const auto from =
+      ring::may_rotate_from(state->epochs, state->last_epoch, pool.setup.config.policy, now,
+                            readiness(*state, pool, now));
+  if (from > now.steady) return refuse(no_room_until(from));
   draft.rotated.insert(state->name);
   draft.renewed.insert(state->name);
   spdlog::info("pool {}: user {} orders a rotation", state->name, order.by);

@@ -200,12 +200,15 @@ json Authority::audit() const {
           {"unwritten", state_.audit.unwritten.size()}};
 }
 
+// A pool that has nothing yet, as rotation holds or the disk is full, takes from the others'
+// members nothing of what they have. The alarms tell of it.
 bool Authority::ready() const {
-  for (const auto& [name, pool] : pools_) {
-    const auto* state = state_.pool(name);
-    if (state == nullptr || state->generation == 0) return false;
-  }
-  return true;
+  if (draft_) return false;
+  const bool serves = std::ranges::any_of(pools_, [this](const auto& named) {
+    const auto* state = state_.pool(named.first);
+    return state != nullptr && state->generation != 0;
+  });
+  return serves || store_problem_.empty();
 }
 
 }  // namespace keyd

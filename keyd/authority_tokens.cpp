@@ -54,6 +54,14 @@ std::uint32_t next_to_issue(const std::vector<TokenEpoch>& epochs) {
   return number;
 }
 
+// Its private key is gone, whatever else the state says of the epoch.
+bool signs_no_more(const TokenEpoch& epoch, const TokenSecrets& secrets) {
+  return !epoch.blind_rsa.empty() && secrets.expose_blind_rsa().empty();
+}
+bool verifies_no_more(const TokenEpoch& epoch, const TokenSecrets& secrets) {
+  return !epoch.ristretto.empty() && secrets.expose_ristretto().empty();
+}
+
 void note(AuditHead& audit, const char* event, const std::string& pool, const TokenEpoch& epoch,
           sys_seconds now, const char* why = nullptr) {
   nlohmann::json line = {{"event", event}, {"pool", pool}, {"epoch", epoch.number}};
@@ -183,7 +191,13 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
   const bool renamed = record != tokens.record;
   const bool moved = renamed && tokens.record != crypto::Sha256{};
   const bool burned = draft.issuers_burned.contains(state.name);
-  for (auto& epoch : epochs) {
+  for (std::size_t i = 0; i < epochs.size(); ++i) {
+    auto& epoch = epochs[i];
+    // Its time was over by a clock that was set back since; that could not be stored, but its
+    // keys are gone.
+    const bool keyless = signs_no_more(epoch, tokens.secrets[i]);
+    const bool over = verifies_no_more(epoch, tokens.secrets[i]) || (keyless && !epoch.begun);
+    epoch.closed |= keyless;
     // nobody could record it so far: it is told to who can
     if (renamed && !moved && !epoch.begun) epoch.held = false, epoch.announced_in = 0;
     // What another member recorded nobody knows. In Redis what began shows whether this is
@@ -198,7 +212,9 @@ void Authority::draft_tokens(Draft& draft, PoolState& state, const Pool& pool, M
     const bool lacking = !epoch.ended() && missing_type(epoch, *config) != 0;
     const bool useless = lacking && !epoch.begun;
     sight.hasten |= lacking && epoch.begun && !epoch.closed;
-    if (elsewhere || doubtful || exposed || burned || useless) sight.cut.insert(epoch.number);
+    if (over || elsewhere || doubtful || exposed || burned || useless) {
+      sight.cut.insert(epoch.number);
+    }
   }
   sight.keys = count_keys(draft, epochs, *config);
 
@@ -289,7 +305,8 @@ const IssuerKey& Authority::fresh_key(const Draft& draft,
 }
 
 // A state that cannot be stored keeps no private key alive in this process: whatever the
-// disk still has, it is gone here when its time is over.
+// disk still has, it is gone here when its time is over. The next draft sees that it is
+// (draft_tokens); until one is stored, a clock that was set back lets nothing issue without it.
 void Authority::wipe_what_is_over(Moment now) {
   for (auto& state : state_.pools) {
     auto& tokens = state.tokens;
@@ -298,6 +315,10 @@ void Authority::wipe_what_is_over(Moment now) {
       over.closed |= now.latest >= over.issues_until;
       if (now.latest >= over.redeems_until) over.ended_at = now.latest;
       tokens.secrets[i] = tokens.secrets[i].kept_by(over);
+      auto& epoch = tokens.epochs[i];
+      const auto& left = tokens.secrets[i];
+      const bool keyless = signs_no_more(epoch, left) || verifies_no_more(epoch, left);
+      epoch.closed |= keyless && epoch.issues(now);
     }
   }
 }

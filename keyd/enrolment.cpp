@@ -75,7 +75,7 @@ tl::expected<Enrolment, std::string> check_enrolment(const Enrol& request,
   if (time > now.latest + enrolment_window || time < now.latest - enrolment_window) {
     return refuse(who + "its clock is " + distance(time - now.latest) + "; 600 s are allowed");
   }
-  return Enrolment{*name, crypto::fingerprint(leaf), *key, time};
+  return Enrolment{*name, crypto::fingerprint(leaf), *key, time, crypto::begins(leaf)};
 }
 
 }  // namespace keyd

@@ -25,6 +25,7 @@ struct Enrolment {
   std::string fingerprint;
   ticket::crypto::BoxPublic sealing_key{};
   ticket::sys_seconds time;
+  ticket::sys_seconds valid_from;  // its certificate
 };
 
 // Checks form, chain, role, signature and the time against ours, in this order;

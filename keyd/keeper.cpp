@@ -259,10 +259,11 @@ void Keeper::ask_front() {
   front_.send(Ping{++pings_});
 }
 
-// To those who watch, when it has changed and at most once a second.
+// To those who watch, when it has changed and at most once a second. Also before keyd is
+// ready: the alarms say why it is not.
 void Keeper::report(Moment now) {
   const bool watched = plan_.config.metrics || notifier_.heard();
-  if (!watched || !announced_ || reported_at_ == now.steady) return;
+  if (!watched || reported_at_ == now.steady) return;
   reported_at_ = now.steady;
   auto report = authority_.report(now);
   notifier_.status(summary(report));
@@ -369,7 +370,8 @@ void Keeper::take_over(const SetUp& answer) {
   notifier_.ready();
 }
 
-// Once every pool has something to serve.
+// Once what was due at the start is done, or cannot be and some pool is served all the same:
+// a keyd that waited for every pool would be ended by systemd, again and again.
 void Keeper::announce() {
   if (!authority_.ready()) return;
   announced_ = true;

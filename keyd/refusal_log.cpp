@@ -39,10 +39,18 @@ std::string address_prefix(const std::string& address) {
   return network(AF_INET6, bytes.data(), 8);
 }
 
+// What was counted stays: its sum is due a minute from now.
+void RefusalLog::Minute::keep_to(sys_seconds now) {
+  if (since <= now) return;
+  since = now;
+  told = 0;
+}
+
 bool RefusalLog::tell(const std::string& reason, const std::string& address, sys_seconds now) {
   Key key{reason, address_prefix(address)};
   if (minutes_.size() >= most_known && !minutes_.contains(key)) key = {reason, elsewhere};
   auto& minute = minutes_.try_emplace(std::move(key), Minute{now}).first->second;
+  minute.keep_to(now);
   if (minute.told < told_each) {
     ++minute.told;
     return true;
@@ -56,6 +64,7 @@ std::vector<RefusalLog::Sum> RefusalLog::due(sys_seconds now) {
   for (auto next = minutes_.begin(); next != minutes_.end();) {
     const auto current = next++;
     auto& [key, minute] = *current;
+    minute.keep_to(now);
     if (now < minute.since + window) continue;
     if (minute.untold == 0) {
       minutes_.erase(current);

@@ -38,6 +38,9 @@ class RefusalLog {
     ticket::sys_seconds since;
     unsigned told = 0;
     std::uint64_t untold = 0;
+
+    // Begins anew when it has yet to come: the clock was ahead, and was set right since.
+    void keep_to(ticket::sys_seconds now);
   };
   using Key = std::pair<std::string, std::string>;  // reason, prefix
   std::map<Key, Minute> minutes_;

@@ -358,11 +358,11 @@ Answer Session::refuse(RefusedRequest reason, int status, const std::string& tex
   return refusal(status, text);
 }
 
-// Once, and again when the configuration has changed or time has passed.
+// Once, and again when the configuration has changed, time has passed, or the clock was set back.
 void Session::identify_again() {
   const auto now = front_.now();
-  const bool fresh = config_ == front_.config() && now.steady < identified_at_ + identity_time;
-  if (fresh) return;
+  const bool lately = now.steady >= identified_at_ && now.steady < identified_at_ + identity_time;
+  if (lately && config_ == front_.config()) return;
   config_ = front_.config();
   identified_at_ = now.steady;
   role_ = {};

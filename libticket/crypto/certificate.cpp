@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <ctime>
 #include <stdexcept>
 
 #include "crypto/quiet_errors.hpp"
@@ -159,6 +160,12 @@ std::string role_uri(const Role& role) {
 }
 
 // What a certificate says ----------------------------------------------------
+
+sys_seconds begins(X509* certificate) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &parts) != 1) return {};
+  return sys_seconds(seconds(timegm(&parts)));
+}
 
 std::string fingerprint(X509* certificate) {
   ByteArray<32> digest;

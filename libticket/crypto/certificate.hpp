@@ -48,6 +48,9 @@ bool valid_name(std::string_view name);
 // Empty for kind none.
 std::string role_uri(const Role& role);
 
+// When it begins to be valid; the epoch's beginning where that is no time.
+sys_seconds begins(X509* certificate);
+
 // "sha256:" and 64 hex digits of the DER.
 std::string fingerprint(X509* certificate);
 // RFC 2253, "CN=web1,O=Example".

@@ -57,9 +57,22 @@ void make_ahead(Plan& plan, const Policy& policy, Moment now, Readiness readines
   }
 }
 
+// For want of room the schedule does not reach publish_ahead.
+bool crowded(const Plan& plan, const Policy& policy, Moment now) {
+  return plan.epochs.size() >= wire::max_epochs &&
+         plan.epochs.back().seals_until <= now.steady + policy.publish_ahead;
+}
+
+// When there is room for another.
+sys_seconds first_end(const std::vector<Epoch>& epochs) {
+  return std::ranges::min(epochs, {}, &Epoch::opens_until).opens_until;
+}
+
 sys_seconds next_call(const Plan& plan, const Policy& policy, Moment now) {
-  auto next = plan.epochs.back().seals_until - policy.publish_ahead;
-  for (const auto& epoch : plan.epochs) next = std::min(next, epoch.opens_until);
+  auto next = first_end(plan.epochs);
+  if (!crowded(plan, policy, now)) {
+    next = std::min(next, plan.epochs.back().seals_until - policy.publish_ahead);
+  }
   if (sealing_epoch(plan.epochs, seconds(0), now) == nullptr) next = now.steady;  // a gap: soon
   return std::max(next, now.steady + seconds(1));
 }
@@ -71,6 +84,29 @@ Plan finish(Plan plan, const std::vector<Epoch>& before, const Policy& policy, M
   plan.changed = plan.epochs != before;
   plan.next = next_call(plan, policy, now);
   return plan;
+}
+
+sys_seconds last_end(const std::vector<Epoch>& epochs) {
+  return std::ranges::max(epochs, {}, &Epoch::opens_until).opens_until;
+}
+
+// Left to itself the schedule has each next epoch in time for the members to fetch it. It is
+// followed until all that stand now are gone: the policy has room for what comes then.
+bool goes_on(Plan plan, const Policy& policy, Moment now) {
+  const auto all_gone = last_end(plan.epochs);
+  while (now.latest < all_gone) {
+    const bool late = plan.epochs.back().seals_until < plan.next + late_announcement;
+    if (late && crowded(plan, policy, now)) return false;
+    now = Moment(plan.next);
+    plan = plan_rotation(plan.epochs, plan.last_number, policy, now, Readiness::ready);
+  }
+  return true;
+}
+
+// What comes of an order: whether it leaves a next epoch, now and later.
+bool leaves_next(const Plan& plan, const Policy& policy, Moment now) {
+  const bool ahead = plan.epochs.back().seals_from >= now.steady + policy.rotate_every;
+  return (ahead || !crowded(plan, policy, now)) && goes_on(plan, policy, now);
 }
 
 }  // namespace
@@ -101,11 +137,29 @@ Plan plan_rotation_now(const std::vector<Epoch>& epochs, std::uint32_t last_numb
       epoch->seals_until = std::min(epoch->seals_until, start);
     }
     std::for_each(next, plan.epochs.end(), [earlier](Epoch& epoch) { shift(epoch, earlier); });
-  } else if (!plan.epochs.empty()) {
+  } else if (!plan.epochs.empty() && plan.epochs.size() < wire::max_epochs) {
+    // with no room for a successor it goes on
     auto& last = plan.epochs.back();
     last.seals_until = std::min(last.seals_until, now.steady);
   }
   return finish(std::move(plan), epochs, policy, now, readiness);
+}
+
+sys_seconds may_rotate_from(const std::vector<Epoch>& epochs, std::uint32_t last_number,
+                            const Policy& policy, Moment now, Readiness readiness) {
+  Plan plan;
+  plan.epochs = living(epochs, now);
+  plan.last_number = last_number;
+  const auto all_gone = plan.epochs.empty() ? now.latest : last_end(plan.epochs);
+  const auto refused = [&] {
+    const auto ordered = plan_rotation_now(plan.epochs, plan.last_number, policy, now, readiness);
+    return !leaves_next(ordered, policy, now);
+  };
+  while (now.latest < all_gone && refused()) {
+    now = Moment(first_end(plan.epochs));
+    plan = plan_rotation(plan.epochs, plan.last_number, policy, now, readiness);
+  }
+  return now.steady;
 }
 
 }  // namespace ticket::ring

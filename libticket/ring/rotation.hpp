@@ -35,6 +35,12 @@ Plan plan_rotation(const std::vector<Epoch>& epochs, std::uint32_t last_number,
 Plan plan_rotation_now(const std::vector<Epoch>& epochs, std::uint32_t last_number,
                        const Policy& policy, Moment now, Readiness readiness);
 
+// From when on plan_rotation_now() is for the good: another epoch seals, the next one is
+// announced rotate_every ahead, and each that follows finds room. `now`, unless many were
+// ordered: an epoch cut short opens to its end, and no more than wire::max_epochs stand.
+sys_seconds may_rotate_from(const std::vector<Epoch>& epochs, std::uint32_t last_number,
+                            const Policy& policy, Moment now, Readiness readiness);
+
 // An epoch that could not be announced in time seals at the latest this long
 // after it was made.
 constexpr seconds late_announcement{60};

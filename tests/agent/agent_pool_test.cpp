@@ -544,6 +544,67 @@ TEST_SUITE("agent pool") {
     CHECK(world.keyd.enrolments.size() == 2);
   }
 
+  TEST_CASE("promise 3: what is stored goes at the start, if its last key expired before that") {
+    World world;
+    auto over = world.keyd.manifest().not_after;
+    bool has_file = false;  // of the ring
+    SUBCASE("the ring file went with the host") {}
+    SUBCASE("the ring file is still there") { has_file = true; }
+    SUBCASE("the bundle outlives its keys: its newest epoch was burned") {
+      world.keyd.rotate(noon + 1s, 24h);
+      world.keyd.spoil([](auto& manifest, auto&) { manifest.epochs[1].burned = true; });
+      REQUIRE(over < world.keyd.manifest().not_after);
+    }
+    world.host.boot();
+    world.host.settle();
+    const auto key = stored_key(world.host, "sealing.key");
+    world.keyd.dead = true;
+    world.host.kill();
+    world.host.now = over;
+    if (!has_file) std::filesystem::remove(world.host.ring_path());
+
+    world.host.boot();
+
+    CHECK_FALSE(std::filesystem::exists(world.host.state() / "bundle.json"));
+    CHECK_FALSE(std::filesystem::exists(world.host.state() / "sealing.key"));
+    CHECK_FALSE(any_file_holds(world.host.folder.path(), key));
+
+    world.keyd.dead = false;
+    world.keyd.rotate(world.host.now);
+    world.host.settle();
+    CHECK(world.host.generation() == world.keyd.generation());
+    CHECK(world.keyd.enrolments.size() == 2);
+  }
+
+  TEST_CASE("promise 3: what could not be wiped as the last key expired goes as soon as it can") {
+    SettledWorld world;
+    const auto key = stored_key(world.host, "sealing.key");
+    const auto key_file = world.host.state() / "sealing.key";
+    const auto tick = [&world] { world.host.life->tick(world.host.now); };
+    std::filesystem::rename(key_file, world.host.folder / "away");
+    std::filesystem::create_directory(key_file);  // which root cannot write to either
+    world.keyd.dead = true;
+    world.host.now = world.keyd.manifest().not_after;
+
+    CHECK_THROWS_AS(tick(), std::system_error);
+    CHECK(world.host.ring()->epochs.empty());
+    CHECK_FALSE(world.host.life->enrolled());
+    CHECK_THROWS_AS(tick(), std::system_error);
+    REQUIRE(std::filesystem::exists(world.host.state() / "bundle.json"));
+
+    std::filesystem::remove(key_file);
+    std::filesystem::rename(world.host.folder / "away", key_file);
+    tick();
+    CHECK_FALSE(std::filesystem::exists(world.host.state() / "bundle.json"));
+    CHECK_FALSE(any_file_holds(world.host.folder.path(), key));
+
+    world.keyd.dead = false;
+    world.keyd.rotate(world.host.now);
+    world.host.settle();
+    CHECK(world.host.generation() == world.keyd.generation());
+    CHECK(world.keyd.enrolments.size() == 2);
+  }
+
   TEST_CASE("promise 3: a stored bundle gives no key that expired while the agent was down") {
     World world;
     world.keyd.rotate(noon + 1s, 1h);

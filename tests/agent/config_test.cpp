@@ -262,6 +262,70 @@ TEST_SUITE("config") {
     check_all(authority_toml, mistakes, keyd::read_authority_config);
   }
 
+  TEST_CASE("promise 15: keyd writes over no file that has another use") {
+    const Mistake mistakes[] = {
+        {"log_level = \"debug\"", "audit = \"state/keyd.state\"",
+         "9: [authority] audit: FOLDER/state/keyd.state is taken by state; keyd writes there: "
+         "name a file"},
+        {"log_level = \"debug\"", "audit = \"./state/../state/keyd.state\"",
+         "9: [authority] audit: FOLDER/state/keyd.state is taken by state;"},
+        {"log_level = \"debug\"", "audit = \"state/keyd.state.lock\"",
+         "9: [authority] audit: FOLDER/state/keyd.state.lock is taken by state for its lock;"},
+        {"log_level = \"debug\"", "audit = \"state/keyd.state.new\"",
+         "9: [authority] audit: FOLDER/state/keyd.state.new is taken by state for its next copy;"},
+        {"log_level = \"debug\"", "audit = \"authority.key\"",
+         "9: [authority] audit: FOLDER/authority.key is taken by signing_key;"},
+        {"log_level = \"debug\"", "audit = \"state.key\"",
+         "9: [authority] audit: FOLDER/state.key is taken by state_key;"},
+        {"\"state.key\"", "\"passphrase:state.key\"\naudit = \"state.key\"",
+         "8: [authority] audit: FOLDER/state.key is taken by state_key;"},
+        {"log_level = \"debug\"", "audit = \"keyd.key\"",
+         "9: [authority] audit: FOLDER/keyd.key is taken by key;"},
+        {"log_level = \"debug\"", "audit = \"keyd.pem\"",
+         "9: [authority] audit: FOLDER/keyd.pem is taken by certificate;"},
+        {"log_level = \"debug\"", "clients_ca = \"member.pem\"\naudit = \"member.pem\"",
+         "10: [authority] audit: FOLDER/member.pem is taken by clients_ca;"},
+        {"log_level = \"debug\"", "audit = \"ca.pem\"",
+         "9: [authority] audit: FOLDER/ca.pem is taken by members_ca of the pool web;"},
+        {"log_level = \"debug\"", "audit = \"keyd.toml\"",
+         "9: [authority] audit: FOLDER/keyd.toml is taken by this configuration;"},
+        {"log_level = \"debug\"", "audit = \"keyd.sock\"",
+         "8: [authority] admin: FOLDER/keyd.sock is taken by audit;"},
+        {"\"keyd.sock\"", "\"state/keyd.state\"",
+         "8: [authority] admin: FOLDER/state/keyd.state is taken by state;"},
+        {"\"state/keyd.state\"", "\"authority.key\"",
+         "6: [authority] state: FOLDER/authority.key is taken by signing_key;"},
+        {"\"state/keyd.state\"", "\"state/audit.log\"",
+         "1: [authority] audit: FOLDER/state/audit.log is taken by state;"},
+    };
+    check_all(authority_toml, mistakes, keyd::read_authority_config);
+  }
+
+  TEST_CASE("promise 15: nor under another name, whether it is there yet or not") {
+    Files files;
+    std::filesystem::create_symlink(files.folder / "state.key", files.folder / "linked");
+    std::filesystem::create_hard_link(files.folder / "state.key", files.folder / "again");
+    std::filesystem::create_directory(files.folder / "state");
+    std::filesystem::create_directory_symlink(files.folder / "state", files.folder / "other");
+    const auto audit = [&](const std::string& path) {
+      const auto toml = with(authority_toml, "log_level = \"debug\"", "audit = \"" + path + "\"");
+      return message_of(keyd::read_authority_config, files.file(toml));
+    };
+    CHECK(audit("linked").find("linked is taken by state_key;") != std::string::npos);
+    CHECK(audit("again").find("again is taken by state_key;") != std::string::npos);
+    CHECK(audit("other/keyd.state").find("keyd.state is taken by state;") != std::string::npos);
+    CHECK(audit("other/audit.log") == "accepted");
+  }
+
+  TEST_CASE("files that keyd only reads may be one") {
+    Files files;
+    const auto both = with(authority_toml, "\"keyd.pem\"", "\"keyd.key\"");
+    const auto config = keyd::read_authority_config(
+        files.file(with(both, "log_level = \"debug\"", "clients_ca = \"ca.pem\"")));
+    CHECK(config.certificate == config.key);
+    CHECK(config.clients_ca == config.pools.at(0).members_ca);
+  }
+
   TEST_CASE("every mistake in an agent's file names line, field and what is allowed") {
     const Mistake mistakes[] = {
         {"[agent]", "[authority]", "1: authority: unknown;"},

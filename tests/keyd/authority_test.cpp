@@ -115,6 +115,41 @@ TEST_SUITE("authority") {
     CHECK(house.authority->ready());
   }
 
+  TEST_CASE("a pool that is added, and gets no keys yet, keeps keyd from nothing") {
+    House house;
+    house.tend();
+    const char* kind = "";
+    SUBCASE("the machine came up behind the other's keys: rotation holds") {
+      house.now -= 1h;
+      kind = "clock";
+    }
+    SUBCASE("the disk is full") {
+      house.store.problem = "No space left on device";
+      kind = "store";
+    }
+    house.restart({setup(house.ca), setup(house.ca, "api")});
+    house.tend();
+
+    CHECK(house.authority->ready());
+    for (const auto& pool : house.authority->report(house.now).pools) {
+      CAPTURE(pool.name);
+      CHECK((pool.generation != 0) == (pool.name == "web"));
+      CHECK(std::ranges::count(pool.alarms, kind, &keyd::AlarmReport::kind) == 1);
+    }
+  }
+
+  TEST_CASE("a keyd that serves nobody, and cannot store what it makes, is not ready yet") {
+    House house;
+    house.store.problem = "No space left on device";
+    house.tend();
+    CHECK_FALSE(house.authority->ready());
+    CHECK(house.authority->report(house.now).pools.at(0).alarms.at(0).kind == "store");
+
+    house.store.problem.clear();
+    house.live(10s);
+    CHECK(house.authority->ready());
+  }
+
   TEST_CASE("promise 2: a store that fails publishes nothing, says so, and is tried again") {
     House house;
     house.tend();

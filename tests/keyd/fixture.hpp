@@ -92,12 +92,14 @@ struct MemoryAudit : keyd::AuditStore {
 
 // A server of a pool: certificate, its key, a sealing key.
 struct Server {
-  Server(const test::Authority& ca, const std::string& name, const std::string& role)
-      : key(p256_key()), certificate(ca.sign(key.get(), wish(name, role))) {}
+  Server(const test::Authority& ca, const std::string& name, const std::string& role,
+         sys_seconds from = Wish().from)
+      : key(p256_key()), certificate(ca.sign(key.get(), wish(name, role, from))) {}
 
-  static Wish wish(const std::string& name, const std::string& role) {
+  static Wish wish(const std::string& name, const std::string& role, sys_seconds from) {
     Wish wish;
     wish.name = name;
+    wish.from = from;
     if (!role.empty()) wish.extensions.push_back({NID_subject_alt_name, "URI:" + role});
     return wish;
   }

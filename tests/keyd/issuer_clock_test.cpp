@@ -124,6 +124,41 @@ TEST_SUITE("issuer's clock") {
     CHECK(refused(sys_seconds(30 * 24h)).empty());
   }
 
+  TEST_CASE("promise 10: what a clock that was ahead wiped while the disk was full is replaced") {
+    for (const bool redis : {true, false}) {
+      for (const bool redeems : {true, false}) {       // by the clock that is ahead
+        for (const bool disk_first : {true, false}) {  // or the clock is put right before it is
+          CAPTURE(redis);
+          CAPTURE(redeems);
+          CAPTURE(disk_first);
+          IssuingHouse house(tokens_config(redis, true));
+          house.run(1h);
+          const auto request = house.withdrawal().request();
+          house.store.problem = "No space left on device";
+          house.authority->tend(Moment(house.now, house.now + (redeems ? 25h : 72h)));
+          REQUIRE(stored(house, 1) == "LRB");  // the disk still has them
+          house.now += 10s;
+          if (!disk_first) {
+            house.tend();
+            CHECK(house.ask(request).status == 503);
+            CHECK_FALSE(house.alarm("issuing").empty());
+          }
+
+          house.store.problem.clear();
+          house.run(70s);
+
+          CHECK(house.issuing() == 2);
+          CHECK(house.ask() == 200);
+          CHECK(house.ask(TokenType::ristretto) == 200);
+          CHECK(house.alarm("issuing").empty());
+          CHECK(opens(house));
+          CHECK(stored(house, 1).find_first_of(redeems ? "B" : "RB") == std::string::npos);
+          if (disk_first && redeems) CHECK(house.tells("token epoch closed"));
+        }
+      }
+    }
+  }
+
   TEST_CASE("token epochs that make no sense keep no ticket key from members") {
     for (const bool out_of_order : {true, false}) {
       CAPTURE(out_of_order);

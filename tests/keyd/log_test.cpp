@@ -94,6 +94,30 @@ TEST_SUITE("log") {
     CHECK(log.tell("role", "192.0.2.9", noon + 182s));  // news again
   }
 
+  TEST_CASE("promise 10: refusals of before a clock was set back are summed up, new ones told") {
+    keyd::RefusalLog log;
+    const sys_seconds noon{1'790'000'000s};
+    for (int i = 0; i < 7; ++i) {
+      log.tell("role", "192.0.2.1 port 1", noon + 30 * 24h);
+      log.tell("tls", "192.0.2.1 port 1", noon + 30 * 24h);
+    }
+    CHECK(log.due(noon).empty());
+
+    CHECK(log.tell("role", "192.0.2.1 port 1", noon));
+    CHECK(log.due(noon + 59s).empty());
+    const auto sums = log.due(noon + 60s);
+    REQUIRE(sums.size() == 2);  // also of those that tried no more
+    for (const auto& sum : sums) CHECK(sum.count == 2);
+    CHECK(log.due(noon + 120s).empty());
+  }
+
+  TEST_CASE("promise 10: whoever is refused first after a clock was set back is told at once") {
+    keyd::RefusalLog log;
+    const sys_seconds noon{1'790'000'000s};
+    for (int i = 0; i < 7; ++i) log.tell("role", "192.0.2.1 port 1", noon + 30 * 24h);
+    CHECK(log.tell("role", "192.0.2.1 port 1", noon));
+  }
+
   TEST_CASE("who comes from everywhere costs no memory") {
     keyd::RefusalLog log;
     const sys_seconds noon{1'790'000'000s};

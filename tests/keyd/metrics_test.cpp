@@ -8,6 +8,7 @@
 #include "exposition.hpp"
 #include "fixture.hpp"
 #include "front_metrics.hpp"
+#include "keyd_process.hpp"
 #include "status_page.hpp"
 #include "support/exposition.hpp"
 #include "support/process.hpp"
@@ -68,6 +69,15 @@ keyd::AgentSight sight_of_two_pools() {
   tokens.redis->doubts[static_cast<std::size_t>(replay::Doubt::late)] = 2;
   sight.tokens.push_back(std::move(tokens));
   return sight;
+}
+
+// Whether the metrics at that port tell of it.
+bool alarm_stands(std::uint16_t port, const std::string& pool, const std::string& kind) {
+  const auto url = "http://127.0.0.1:" + std::to_string(port) + "/metrics";
+  const auto families = read_exposition(support::run({"curl", "-s", "-m", "10", url}).output);
+  const auto& samples = families.at("keyd_alarm").samples;
+  const auto found = samples.find("{pool=\"" + pool + "\",kind=\"" + kind + "\"}");
+  return found != samples.end() && found->second == 1;
 }
 
 std::set<std::string> names_of(const std::string& exposition) {
@@ -297,6 +307,44 @@ TEST_SUITE("metrics") {
     const auto failing = house.authority->report(house.now);
     CHECK(failing.store_failures > 0);
     CHECK(failing.pools.at(0).alarms.at(0).kind == "store");
+  }
+
+  TEST_CASE("a pool without keys keeps nobody from the others' keys, nor from the alarm") {
+    House ahead;  // by whose clock the state of web was made
+    ahead.now = wall_clock() + 1h;
+    ahead.tend();
+    const Folder folder;  // with the pool mail, too
+    std::filesystem::create_directories(folder / "state");
+    folder.write("state/keyd.state", std::string(as_text(*ahead.store.blob)));
+    const auto port = support::unused_port();
+    folder.configure("", "metrics = \"127.0.0.1:" + std::to_string(port) + "\"\n");
+
+    Keyd keyd(folder);
+
+    REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+    CHECK(status_of(keyd.ask("/v1/pools/web/bundle", "web1")) == "200");
+    CHECK(status_of(keyd.ask("/v1/pools/mail/bundle", "mail1")) != "200");
+    for (const auto* pool : {"web", "mail"}) {
+      CAPTURE(pool);
+      CHECK(support::wait_until([&] { return alarm_stands(port, pool, "clock"); }, 10s));
+    }
+  }
+
+  TEST_CASE("why keyd is not ready stands in its metrics") {
+    const Folder folder;
+    const auto in_the_way = folder / "state/keyd.state.new";
+    std::filesystem::create_directories(in_the_way);  // so nothing can be stored
+    const auto port = support::unused_port();
+    folder.configure("", "metrics = \"127.0.0.1:" + std::to_string(port) + "\"\n");
+    Keyd keyd(folder);
+    REQUIRE(keyd.says("metrics: http://127.0.0.1:"));
+
+    CHECK(support::wait_until([&] { return alarm_stands(port, "web", "store"); }, 10s));
+    CHECK(keyd.process.output().find("ready: listening") == std::string::npos);
+
+    std::filesystem::remove(in_the_way);
+    CHECK_MESSAGE(keyd.serves(), keyd.process.output());
+    CHECK(support::wait_until([&] { return !alarm_stands(port, "web", "store"); }, 10s));
   }
 
   TEST_CASE("promise 12: nothing of a report is secret, and it survives the channel") {

@@ -132,10 +132,17 @@ TEST_SUITE("orders") {
           true);
     CHECK(house.enrol(house.web2).status == 403);
     CHECK(house.said.answers.back().error.find("another") != std::string::npos);
-    const Server again(house.ca, "web2", "ticket:member:web:web2");
+    const auto expelled = house.now - 5s;
+    // whoever broke in may have an older one, too, or this one with another signature
+    const Server older(house.ca, "web2", "ticket:member:web:web2", expelled - 1h - 1s);
+    CHECK(house.enrol(older).status == 403);
+    CHECK(house.said.answers.back().error.find("made since") != std::string::npos);
+    const Server other(house.ca, "web3", "ticket:member:web:web3");
+    CHECK(house.enrol(other).status == 200);  // of its own name all of them are good
+    const Server again(house.ca, "web2", "ticket:member:web:web2", expelled - 1h);
     const auto answer = house.enrol(again);
     CHECK(answer.status == 200);
-    CHECK(answer.member == 3);  // a number is never given twice
+    CHECK(answer.member == 4);  // a number is never given twice
   }
 
   TEST_CASE("an expelled member's word counts no more") {
@@ -172,7 +179,8 @@ TEST_SUITE("orders") {
       house.order(
           {.kind = Order::Kind::readmit, .pool = "web", .member = i % 2 == 0 ? "web2" : "web1"});
       const Server again(house.ca, i % 2 == 0 ? "web2" : "web1",
-                         i % 2 == 0 ? "ticket:member:web:web2" : "ticket:member:web:web1");
+                         i % 2 == 0 ? "ticket:member:web:web2" : "ticket:member:web:web1",
+                         house.now - 1h);
       REQUIRE(house.enrol(again).status == 200);
       CHECK(house.newest().epochs.size() <= 64);
     }
@@ -232,6 +240,51 @@ TEST_SUITE("orders") {
     CHECK(house.pool_status().at("members").size() == 2);
     CHECK(house.audit.lines.size() < 4);
     CHECK_FALSE(tells(house.audit.lines, "expelled"));
+  }
+
+  TEST_CASE("rotations are refused before they leave a pool without a next key, burning is not") {
+    House house;
+    const Server web1(house.ca, "web1", "ticket:member:web:web1");
+    const ring::Policy policy{15min, 12h, 3h, 0s};
+    const auto tight = setup(house.ca, "web", policy);
+    house.authority->configure({tight}, house.now);
+    house.tend();
+    REQUIRE(house.enrol(web1).status == 200);
+    house.live(30h);
+
+    json answer;
+    for (int orders = 0; orders < 20; ++orders, house.live(3min)) {
+      const auto before = house.newest();
+      answer = house.order({.kind = Order::Kind::rotate, .pool = "web"});
+      if (answer.at("ok") == false) {
+        CHECK(orders >= 10);
+        CHECK(house.newest().epochs == before.epochs);
+        break;
+      }
+      // what was told to seal was announced before
+      CHECK(sealing(before, house.now)->number + 1 == answer.at("sealing"));
+      CHECK(house.newest().epochs.back().seals_from > house.now);
+    }
+    REQUIRE(answer.at("ok") == false);
+    const auto error = answer.at("error").get<std::string>();
+    CHECK(error.starts_with("64 epochs stand at most"));
+    CHECK(error.find("Rotate from 20") != std::string::npos);
+
+    SUBCASE("left to itself the pool seals on, and rotates again when there is room") {
+      for (const auto end = house.now + 15h; house.now < end; house.live(5min)) {
+        REQUIRE(sealing(house.newest(), house.now) != nullptr);
+      }
+      CHECK(house.order({.kind = Order::Kind::rotate, .pool = "web"}).at("ok") == true);
+    }
+    SUBCASE("a member is expelled and its keys burned all the same") {
+      const auto expelled =
+          house.order({.kind = Order::Kind::expel, .pool = "web", .member = "web1", .burn = true});
+      CHECK(expelled.at("ok") == true);
+      CHECK(expelled.at("burned") >= 60);
+      house.live(61s);
+      CHECK(sealing(house.newest(), house.now) != nullptr);
+      CHECK(house.order({.kind = Order::Kind::rotate, .pool = "web"}).at("ok") == true);
+    }
   }
 
   TEST_CASE("the 257th revocation is refused") {

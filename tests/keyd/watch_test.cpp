@@ -364,6 +364,41 @@ TEST_SUITE("those who watch") {
     CHECK(manager.heard("WATCHDOG=1") == 0);
   }
 
+  TEST_CASE("promise 3: a reload that leaves a ring file with keys in it says so") {
+    const Folder folder;
+    std::filesystem::create_directories(folder / "ring");
+    for (const std::string pool : {"web", "mail"}) {
+      const auto ring = ticket::test::ring_of({ticket::test::epoch(1, wall_clock())}, 7, 1, pool);
+      ring::RingWriter writer(folder / ("ring/" + pool + ".ring"), pool);
+      REQUIRE(writer.publish(ring, wall_clock()).has_value());
+    }
+    configure_agent(folder, "127.0.0.1:" + std::to_string(support::unused_port()), "");
+    auto web = support::read_text(folder / "agent.toml");
+    folder.write("agent.toml", web +
+                                   "[[pool]]\nname = \"mail\"\ncertificate = \"mail1.pem\"\n"
+                                   "key = \"mail1.key\"\nring = \"ring/mail.ring\"\n");
+    auto agent = start_agent(folder);
+    const auto says = [&agent](const std::string& text) {
+      return support::wait_until([&] { return agent.output().find(text) != std::string::npos; },
+                                 20s);
+    };
+    REQUIRE_MESSAGE(says("ready: web generation 7"), agent.output());
+    REQUIRE_MESSAGE(says("ready: mail generation 7"), agent.output());
+
+    agent.send(SIGHUP);  // the same again
+    REQUIRE_MESSAGE(says("configuration reloaded"), agent.output());
+    CHECK(agent.output().find("is written no more") == std::string::npos);
+
+    web.replace(web.find("ring/web.ring"), 13, "ring/moved.ring");
+    folder.write("agent.toml", web);  // web's ring moves, mail has none
+    agent.send(SIGHUP);
+    for (const std::string pool : {"web", "mail"}) {
+      const auto file = "ring/" + pool + ".ring of pool " + pool;
+      CHECK_MESSAGE(says(file + " is written no more, but still holds keys: remove it"),
+                    agent.output());
+    }
+  }
+
   TEST_CASE("an agent with its keyd tells what it applied, and whom it asked") {
     const Folder folder;
     Keyd keyd(folder);

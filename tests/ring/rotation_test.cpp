@@ -33,6 +33,21 @@ struct Pool {
     return plan.changed;
   }
   const Epoch* sealing(Moment now) const { return sealing_epoch(epochs, policy.stretch, now); }
+  sys_seconds may_rotate_from(Moment now) const {
+    return ring::may_rotate_from(epochs, last_number, policy, now, Readiness::ready);
+  }
+  // Orders a minute apart, until one would leave no next epoch. Returns how many there were.
+  int rotate_often(sys_seconds& now) {
+    int orders = 0;
+    for (; may_rotate_from(now) == now; now += 1min, ++orders) {
+      rotate_now(now);
+      REQUIRE(orders < 64);
+      REQUIRE(sealing(now) != nullptr);
+      REQUIRE(sealing(now)->seals_from == now);
+      REQUIRE(announced(now) > 0);
+    }
+    return orders;
+  }
   std::size_t announced(Moment now) const {
     return static_cast<std::size_t>(std::ranges::count(
         epochs, EpochState::announced, [now](const Epoch& e) { return e.state(now); }));
@@ -152,6 +167,59 @@ TEST_SUITE("rotation") {
 
     CHECK(pool.sealing(noon + 1s)->number == 1);
     CHECK(pool.sealing(noon + 61s)->number == 2);
+  }
+
+  TEST_CASE("orders stop before they leave a pool without a next epoch, then or later") {
+    const Policy tight{15min, 12h, 3h, 0s};  // 61 epochs stand, of 64
+    const Policy roomy{1h, 12h, 6h, 0s};
+    const struct {
+      Policy policy;
+      seconds age;
+      int least;  // orders that must be carried out
+    } pools[] = {{tight, 0s, 10}, {tight, 30h + 7min, 10}, {roomy, 0s, 40}, {roomy, 30h, 40}};
+
+    for (const auto& one : pools) {
+      CAPTURE(one.policy.rotate_every.count());
+      CAPTURE(one.age.count());
+      Pool pool{one.policy};
+      pool.rotate(noon, Readiness::alone);
+      auto now = noon;
+      for (; now < noon + one.age; now += 1min) pool.rotate(now);
+
+      CHECK(pool.rotate_often(now) >= one.least);
+      const auto until = pool.may_rotate_from(now);
+      CHECK(until > now);
+      CHECK(until <= now + one.policy.lifetime + one.policy.rotate_every);
+
+      for (const auto end = now + 30h; now < end; now += 1min) {
+        pool.rotate(now);
+        REQUIRE(pool.sealing(now) != nullptr);
+        if (now < until && until <= now + 1min) {
+          auto then = pool;
+          then.rotate(until);
+          CHECK(then.may_rotate_from(until) == until);
+          CHECK(then.rotate_now(until));
+          CHECK(then.sealing(until)->seals_from == until);
+        }
+      }
+      CHECK(pool.may_rotate_from(now) == now);
+    }
+  }
+
+  TEST_CASE("an epoch is not ended when there is no room for the next") {
+    Pool pool{{15min, 12h, 3h, 0s}};
+    pool.rotate(noon, Readiness::alone);
+    auto now = noon;
+    while (pool.announced(now) > 0) pool.rotate_now(now += 1s);
+    REQUIRE(pool.epochs.size() == 64);
+    const auto* last = pool.sealing(now);
+    REQUIRE(last != nullptr);
+    const auto until = last->seals_until;
+
+    pool.rotate_now(now + 1s);
+    REQUIRE(pool.sealing(now + 1s) != nullptr);
+    CHECK(pool.sealing(now + 1s)->seals_until == until);
+    CHECK(pool.next == pool.epochs.front().opens_until);  // nothing can be done before
   }
 
   TEST_CASE("a burned or ended epoch is wiped") {
