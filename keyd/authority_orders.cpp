@@ -263,6 +263,7 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
     if (loses_tables(state, shift)) draft.issuers_burned.insert(state.name);
     // a time that has yet to come would refuse every enrolment until then
     for (auto& member : state.members) member.enrolled_at = std::min(member.enrolled_at, draft.at);
+    for (auto& gone : state.expelled) gone.at = std::min(gone.at, draft.at);
     if (pools_.contains(state.name)) draft.renewed.insert(state.name);
   }
   add_audit_line(draft.state.audit,

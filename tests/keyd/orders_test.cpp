@@ -145,6 +145,18 @@ TEST_SUITE("orders") {
     CHECK(answer.member == 4);  // a number is never given twice
   }
 
+  TEST_CASE("promise 10: who was expelled by a clock that was ahead comes back once it is right") {
+    Pair house;
+    house.expel("web2");
+    house.order({.kind = Order::Kind::readmit, .pool = "web", .member = "web2"});
+    house.authority->order({.kind = Order::Kind::accept_clock, .shift = -9 * 24h},
+                           [](const json&) {});
+    house.now -= 9 * 24h;
+    house.tend();
+    const Server again(house.ca, "web2", "ticket:member:web:web2", house.now - 1h);
+    CHECK(house.enrol(again).status == 200);
+  }
+
   TEST_CASE("an expelled member's word counts no more") {
     Pair house;
     house.expel("web2");
