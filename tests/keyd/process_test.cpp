@@ -22,11 +22,12 @@ TEST_SUITE("the keyd process") {
 
     const auto sealing_key = crypto::BoxSecret::random();
     const auto key = crypto::parse_private_key(support::read_text(folder / "web1.key"));
+    const auto now = wall_clock();  // once: the time that is sent is the time that was signed
     const auto message = wire::enrol_message(crypto::sha256(crypto::signer_public(signer_seed())),
-                                             "web", crypto::box_public(sealing_key), wall_clock());
+                                             "web", crypto::box_public(sealing_key), now);
     const json body{{"chain", support::read_text(folder / "web1.pem")},
                     {"sealing_key", base64url(crypto::box_public(sealing_key))},
-                    {"time", wall_clock().time_since_epoch().count()},
+                    {"time", now.time_since_epoch().count()},
                     {"signature", base64url(crypto::sign_with(key.get(), message))}};
     const auto enrolled =
         keyd.ask("/v1/pools/web/members/self", "web1", {"-X", "PUT", "--data-binary", body.dump()});
