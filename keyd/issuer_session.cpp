@@ -16,6 +16,7 @@
 #include <boost/beast/http/write.hpp>
 #include <type_traits>
 
+#include "certificate_look.hpp"
 #include "issuer_room.hpp"
 #include "listening.hpp"
 #include "log.hpp"
@@ -37,7 +38,6 @@ constexpr auto request_time = 30s;  // until the next request is there as a whol
 constexpr auto answer_time = 30s;
 constexpr auto goodbye_time = 3s;
 constexpr auto keeper_time = 20s;
-constexpr auto identity_time = 600s;  // then the certificate is looked at again
 constexpr std::size_t largest_head = 8 << 10;
 constexpr std::size_t largest_body = 16 << 10;  // a batch of 256 has half of it
 
@@ -117,7 +117,7 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
   beast::flat_buffer buffer_{largest_head + largest_body};
   asio::steady_timer wake_;
   std::string certificate_, distrust_;  // as Credentials
-  ticket::sys_seconds looked_at_;       // when, at the certificate
+  CertificateLook look_;
 };
 
 template <class Stream>
@@ -248,15 +248,12 @@ Credentials Session<Stream>::credentials(const Request& request) {
   return {certificate_, distrust_, bearer, bearer.empty() && !field.empty()};
 }
 
-// Once, and again when the configuration has changed or time has passed.
 template <class Stream>
 void Session<Stream>::look_at_certificate() {
   if constexpr (std::is_same_v<Stream, Tls>) {
     const auto now = room_->clock.now();
-    const bool fresh = terms_ == room_->terms && now.steady < looked_at_ + identity_time;
-    if (fresh) return;
+    if (!look_.due(now.steady, terms_ != room_->terms)) return;
     terms_ = room_->terms;
-    looked_at_ = now.steady;
     const auto chain = peer_chain(stream_.native_handle());
     if (chain.empty()) return;
     certificate_ = ticket::crypto::fingerprint(chain.front().get());
@@ -288,19 +285,12 @@ void spawn(std::shared_ptr<Session<Stream>> session, const asio::any_io_executor
       });
 }
 
-std::string address_of(const tcp::socket& socket) {
-  boost::system::error_code error;
-  const auto peer = socket.remote_endpoint(error);
-  if (error) return "unknown";
-  return peer.address().to_string() + " port " + std::to_string(peer.port());
-}
-
 }  // namespace
 
 void start_issuer_session(std::shared_ptr<IssuerRoom> room, tcp::socket socket) {
   const auto executor = socket.get_executor();
   const auto terms = room->terms;
-  auto address = address_of(socket);
+  auto address = text_of_peer(socket);
   if (terms->tls) {
     spawn(std::make_shared<Session<Tls>>(std::move(room), terms, std::move(address),
                                          std::move(socket), *terms->tls),

@@ -23,4 +23,11 @@ std::string text_of(const tcp::endpoint& endpoint) {
   return host + ":" + std::to_string(endpoint.port());
 }
 
+std::string text_of_peer(const tcp::socket& socket) {
+  boost::system::error_code error;
+  const auto peer = socket.remote_endpoint(error);
+  if (error) return "unknown";
+  return peer.address().to_string() + " port " + std::to_string(peer.port());
+}
+
 }  // namespace keyd

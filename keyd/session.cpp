@@ -17,7 +17,9 @@
 #include <boost/beast/http/write.hpp>
 
 #include "api.hpp"
+#include "certificate_look.hpp"
 #include "front.hpp"
+#include "listening.hpp"
 #include "log.hpp"
 #include "tls_context.hpp"
 
@@ -38,8 +40,7 @@ constexpr auto handshake_time = 10s;
 constexpr auto request_time = 60s;  // until the next request is there as a whole
 constexpr auto answer_time = 60s;
 constexpr auto goodbye_time = 3s;
-constexpr auto keeper_time = 30s;     // for an enrolment
-constexpr auto identity_time = 600s;  // then the certificate is looked at again
+constexpr auto keeper_time = 30s;  // for an enrolment
 constexpr std::size_t largest_head = 8 << 10;
 constexpr std::size_t largest_body = 64 << 10;
 
@@ -63,7 +64,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Session(Front& front, tcp::socket socket)
       : front_(front),
         config_(front.config()),
-        address_(text_of(socket)),
+        address_(text_of_peer(socket)),
         stream_(std::move(socket), *config_->tls),
         wake_(stream_.get_executor()) {
     ++front_.counts().open;
@@ -73,7 +74,6 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::awaitable<void> run();
 
  private:
-  static std::string text_of(const tcp::socket& socket);
   asio::awaitable<bool> handshake();
   asio::awaitable<std::optional<Request>> read();
   asio::awaitable<bool> write(const Answer& answer, bool keep_alive);
@@ -116,15 +116,8 @@ class Session : public std::enable_shared_from_this<Session> {
   Role role_;            // kind none until identified
   std::string problem_;  // why there is no role
   RefusedRequest problem_kind_ = RefusedRequest::role;
-  ticket::sys_seconds identified_at_;
+  CertificateLook look_;
 };
-
-std::string Session::text_of(const tcp::socket& socket) {
-  boost::system::error_code error;
-  const auto peer = socket.remote_endpoint(error);
-  if (error) return "unknown";
-  return peer.address().to_string() + " port " + std::to_string(peer.port());
-}
 
 asio::awaitable<void> Session::run() {
   if (!co_await handshake()) co_return;
@@ -358,13 +351,10 @@ Answer Session::refuse(RefusedRequest reason, int status, const std::string& tex
   return refusal(status, text);
 }
 
-// Once, and again when the configuration has changed, time has passed, or the clock was set back.
 void Session::identify_again() {
   const auto now = front_.now();
-  const bool lately = now.steady >= identified_at_ && now.steady < identified_at_ + identity_time;
-  if (lately && config_ == front_.config()) return;
+  if (!look_.due(now.steady, config_ != front_.config())) return;
   config_ = front_.config();
-  identified_at_ = now.steady;
   role_ = {};
   problem_.clear();
   problem_kind_ = RefusedRequest::role;
