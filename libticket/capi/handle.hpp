@@ -35,11 +35,9 @@ class CallbackClock : public Clock {
 class FollowingClock : public Clock {
  public:
   using Told = std::function<void(seconds ahead)>;
-  // `lifetime` of a ticket: of shorter keys than the usual tolerance, none may end by it.
-  FollowingClock(std::unique_ptr<Clock> clock, seconds lifetime, Told told)
-      : clock_(std::move(clock)),
-        tolerance_(std::min<seconds>(clock_tolerance, lifetime / 2)),
-        told_(std::move(told)) {}
+  // `tolerance`: less than this it may be ahead, and is not followed.
+  FollowingClock(std::unique_ptr<Clock> clock, seconds tolerance, Told told)
+      : clock_(std::move(clock)), tolerance_(tolerance), told_(std::move(told)) {}
   Moment now() const override;
 
  private:

@@ -12,6 +12,7 @@
 #include "capi/door.hpp"
 #include "capi/handle.hpp"
 #include "ring/embedded.hpp"
+#include "ring/generation.hpp"
 #include "ring/ring_state.hpp"
 #include "wire/layout.hpp"
 
@@ -109,7 +110,7 @@ void make_counters(const std::filesystem::path& path, const tkt_ring& handle) {
 std::unique_ptr<tkt_ring> embed_ring(const tkt_embed_options& options, const ring::Policy& policy) {
   auto handle = make_handle(options);
   handle->clock = std::make_unique<FollowingClock>(
-      std::move(handle->clock), policy.lifetime, [&handle = *handle](seconds ahead) {
+      std::move(handle->clock), ring::tolerance_alone(policy), [&handle = *handle](seconds ahead) {
         const auto text = "the clock was set " + ring::to_text(ahead) + " ahead: keys follow it";
         handle.say(TKT_LOG_WARNING, text.c_str());
       });

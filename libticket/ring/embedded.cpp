@@ -76,22 +76,40 @@ void FilePool::follow(Moment now) {
 
 void FilePool::write(Moment now) {
   leave_lost_file();
+  drop_ended(now);
   if (!writer_) take_lock();
-  if (!writer_) {
-    rescued_.reset();  // another process makes the keys: ours have no future
-    return;
-  }
+  if (!writer_) return forget_lost_file();  // another process makes the keys: ours have no future
   rotate(now);
-  rescued_.reset();
+  forget_lost_file();
   writer_->heartbeat(now);
   say("", "");
 }
 
 void FilePool::leave_lost_file() {
+  if (lost_ && lost_->in_place()) {  // it was put back
+    writer_ = std::exchange(lost_, {});
+    next_ = sys_seconds::min();
+  }
   if (!writer_ || writer_->in_place()) return;
   rescued_ = writer_->current();
+  // one that was damaged where it stands keeps its lock only from ourselves
+  if (!writer_->is_named()) lost_ = std::move(writer_);
   writer_.reset();
   if (log_) log_(warning, path_.string() + ": removed or replaced by somebody; taken up anew");
+}
+
+// What was rescued may wait for its file for long: somebody else's stands there, say.
+void FilePool::drop_ended(Moment now) {
+  if (!rescued_) return;
+  auto left = rescued_->without_expired(now);
+  if (left.epochs.size() == rescued_->epochs.size()) return;
+  rescued_ = std::move(left);
+  if (lost_) lost_->wipe();
+}
+
+void FilePool::forget_lost_file() {
+  rescued_.reset();
+  if (auto lost = std::exchange(lost_, {}); lost && !lost->is_named()) lost->wipe();
 }
 
 void FilePool::take_lock() {

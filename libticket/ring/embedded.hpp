@@ -46,13 +46,18 @@ class FilePool : public RingSource {
   sys_seconds heartbeat() const override { return file_.heartbeat(); }
   tl::expected<Ring, RingFileState> read() const override;
   std::string trouble() const override;
-  void forked() noexcept override { writer_.reset(); }  // or the lock would outlive its owner
+  void forked() noexcept override {  // or the lock would outlive its owner
+    writer_.reset();
+    lost_.reset();
+  }
 
   bool writes() const { return writer_.has_value(); }
 
  private:
   void write(Moment now);
   void leave_lost_file();
+  void drop_ended(Moment now);
+  void forget_lost_file();
   void take_lock();
   void rescue();
   void rotate(Moment now);
@@ -63,7 +68,8 @@ class FilePool : public RingSource {
   Policy policy_;
   Log log_;
   std::optional<RingWriter> writer_;
-  std::optional<Ring> rescued_;  // of a file of ours that somebody removed
+  std::optional<Ring> rescued_;     // of a file of ours that somebody removed
+  std::optional<RingWriter> lost_;  // of that file, until its ring stands in another
   FileSource file_;
   sys_seconds next_;
   sys_seconds followed_;

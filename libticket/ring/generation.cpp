@@ -42,12 +42,16 @@ SecretBytes carry_over(const std::vector<Epoch>& before, const SecretBytes& secr
   return carried;
 }
 
+seconds tolerance_alone(const Policy& policy) {
+  return std::min<seconds>(clock_tolerance, policy.lifetime / 2);
+}
+
 // Keys that were made under a clock that ran ahead come back to ours, each living as
 // long as it did: else the one that is next would seal until then.
-std::vector<Epoch> in_our_time(std::vector<Epoch> epochs, Moment now) {
+std::vector<Epoch> in_our_time(std::vector<Epoch> epochs, const Policy& policy, Moment now) {
   seconds ahead{0};
   for (const auto& epoch : epochs) ahead = std::max(ahead, epoch.made - now.steady);
-  if (ahead <= clock_tolerance) return epochs;
+  if (ahead <= tolerance_alone(policy)) return epochs;
   for (auto& epoch : epochs) {
     epoch.made -= ahead;
     epoch.seals_from -= ahead;
@@ -59,7 +63,7 @@ std::vector<Epoch> in_our_time(std::vector<Epoch> epochs, Moment now) {
 
 std::optional<Ring> next_ring(const Ring& ring, const Policy& policy, Moment now,
                               sys_seconds& next) {
-  const auto epochs = in_our_time(ring.epochs, now);
+  const auto epochs = in_our_time(ring.epochs, policy, now);
   auto plan = plan_rotation(epochs, last_number(epochs), policy, now, Readiness::alone);
   next = plan.next;
   if (!plan.changed && ring.policy == policy && epochs == ring.epochs) return std::nullopt;

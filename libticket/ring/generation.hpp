@@ -16,6 +16,10 @@ std::uint64_t next_generation(std::uint64_t last, Moment now);
 SecretBytes carry_over(const std::vector<Epoch>& before, const SecretBytes& secrets,
                        std::vector<Epoch>& epochs);
 
+// Where no operator is asked: how far a clock that was set ahead is not followed. Less than
+// usual of short keys, so that none ends by it.
+seconds tolerance_alone(const Policy& policy);
+
 // A pool without members beside this host: what follows `ring` at `now` under
 // `policy` (rotation.hpp), nullopt when nothing changes. An empty ring, of a pool's
 // name alone, is followed by the first. `next` becomes the time to ask again.

@@ -26,6 +26,13 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
+bool Fd::is_at(const std::filesystem::path& path) const {
+  struct stat opened {
+  }, named{};
+  return stat(path.c_str(), &named) == 0 && fstat(fd_, &opened) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
 const char* to_text(RingFileState state) {
   switch (state) {
     case RingFileState::ok:
@@ -220,18 +227,6 @@ tl::expected<Ring, RingFileState> read_slot(int file, std::uint64_t index, std::
   return std::move(*ring);
 }
 
-}  // namespace
-
-namespace {
-
-// Whether `path` still names the file that is open.
-bool names(const std::filesystem::path& path, int file) {
-  struct stat opened {
-  }, named{};
-  return stat(path.c_str(), &named) == 0 && fstat(file, &opened) == 0 &&
-         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-}
-
 // The file, made when there is none, with its lock; no file when it is taken.
 Fd open_locked(const std::filesystem::path& path) {
   Fd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
@@ -261,17 +256,17 @@ std::optional<RingWriter> RingWriter::unless_taken(const std::filesystem::path& 
                                                    std::string_view pool, int group) {
   Fd file = open_locked(path);
   // removed or replaced between open and lock: whoever did it has the newer one
-  if (!file || !names(path, file.get())) return std::nullopt;
+  if (!file || !file.is_at(path)) return std::nullopt;
   return RingWriter(path, pool, std::move(file), group);
 }
 
 bool RingWriter::in_place() const {
   FileHeader header{};
-  return names(path_, file_.get()) && check(file_.get(), header) == RingFileState::ok;
+  return file_.is_at(path_) && check(file_.get(), header) == RingFileState::ok;
 }
 
 void RingWriter::reopen(Moment now) {
-  if (names(path_, file_.get())) {  // still ours and locked, but no longer whole
+  if (file_.is_at(path_)) {  // still ours and locked, but no longer whole
     if (is_new(file_.get())) return start_new();
     throw std::runtime_error("ring file " + path_.string() +
                              " was damaged by somebody: remove it, and it is written anew");
@@ -281,7 +276,7 @@ void RingWriter::reopen(Moment now) {
   if (kept && !anew.current() && !anew.publish(*kept, now)) {
     throw std::runtime_error("ring file " + path_.string() + ": holds keys that no door takes");
   }
-  if (index_ != 0) wipe_slot(index_);  // who still has the lost file open keeps no secret in it
+  wipe();
   *this = std::move(anew);
 }
 
@@ -344,6 +339,10 @@ void RingWriter::take_over() {
   index_ = header.index;
   if (index_ == 0) start_index();
   wipe_slot(index_ + 1);  // what a writer that was killed between flip and wipe left
+}
+
+void RingWriter::wipe() {
+  if (index_ != 0) wipe_slot(index_);
 }
 
 void RingWriter::wipe_slot(std::uint64_t index) {
@@ -428,7 +427,7 @@ tl::expected<Ring, RingFileState> RingReader::read() const {
 bool RingReader::replaced() const {
   struct stat named {};
   if (stat(path_.c_str(), &named) != 0) return false;  // gone: keep what we have
-  return !file_ || !names(path_, file_.get());
+  return !file_ || !file_.is_at(path_);
 }
 
 }  // namespace ticket::ring

@@ -24,6 +24,8 @@ class Fd {  // an owned file descriptor
   ~Fd();
   explicit operator bool() const { return fd_ >= 0; }
   int get() const { return fd_; }
+  // Whether `path` still names the file that is open.
+  bool is_at(const std::filesystem::path& path) const;
 
  private:
   int fd_ = -1;
@@ -48,6 +50,10 @@ class RingWriter {
   // False once the file at the path is no longer the one that is written, or no
   // longer whole.
   bool in_place() const;
+  // False once another file, or none, stands at the path.
+  bool is_named() const { return file_.is_at(path_); }
+  // Of a file that lost its name: who still has it open keeps no secret in it.
+  void wipe();
   // Goes on with the file that stands at the path now, made when there is none. It
   // holds what the lost one held, or its own ring; none when that was emptied. Throws
   // as the constructor does, and then changes nothing.

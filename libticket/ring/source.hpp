@@ -33,9 +33,14 @@ class FileSource : public RingSource {
   explicit FileSource(std::filesystem::path path) : path_(std::move(path)) {}
 
   void follow(Moment now) override;
-  std::uint64_t index() const override { return reader_->index(); }
-  sys_seconds heartbeat() const override { return reader_->heartbeat(); }
-  tl::expected<Ring, RingFileState> read() const override { return reader_->read(); }
+  // Before the first follow() there is nothing.
+  std::uint64_t index() const override { return reader_ ? reader_->index() : 0; }
+  sys_seconds heartbeat() const override {
+    return reader_ ? reader_->heartbeat() : sys_seconds(seconds(0));
+  }
+  tl::expected<Ring, RingFileState> read() const override {
+    return reader_ ? reader_->read() : tl::unexpected(RingFileState::missing);
+  }
 
  private:
   std::filesystem::path path_;

@@ -317,6 +317,101 @@ TEST_SUITE("embedded pool") {
     CHECK_FALSE(opens(*ring, first));
   }
 
+  TEST_CASE("promise 3: a file that lost its name keeps no secret once its keys stand in another") {
+    Host host;
+    const auto ring = host.start();
+    const auto first = sealing(*ring);
+    const auto written = RingReader(host.path).read();
+    const Bytes secret(written->secret(0).begin(), written->secret(0).end());
+    const auto lost = host.folder / "lost";
+    std::filesystem::rename(host.path, lost);
+    REQUIRE(content(lost).find(as_text(secret)) != std::string::npos);
+
+    CHECK(sealing(*ring) == first);
+    CHECK(content(host.path).find(as_text(secret)) != std::string::npos);
+    CHECK(content(lost).find(as_text(secret)) == std::string::npos);
+  }
+
+  TEST_CASE("promise 3: keys end, too, that wait for a file to go to") {
+    Host host;
+    FilePool pool(host.path, "web", host.policy, {});
+    pool.follow(noon);
+    const auto lost = host.folder / "lost", strange = host.folder / "strange";
+    std::ofstream(strange) << "my diary";
+    std::filesystem::rename(host.path, lost);
+    std::filesystem::rename(strange, host.path);
+    pool.follow(noon + 1s);
+    const auto written = RingReader(lost).read();
+    REQUIRE(written.has_value());
+    const Bytes secret(written->secret(0).begin(), written->secret(0).end());
+    pool.follow(noon + 2s);
+
+    pool.follow(noon + 13h);
+    CHECK(content(lost).find(as_text(secret)) == std::string::npos);
+    std::filesystem::remove(host.path);
+    pool.follow(noon + 13h + 1s);
+    const auto anew = RingReader(host.path).read();
+    REQUIRE(anew.has_value());
+    CHECK(anew->generation > written->generation);
+    for (std::size_t i = 0; i < anew->epochs.size(); ++i) {
+      CHECK_FALSE(std::ranges::equal(anew->secret(i), secret));
+    }
+  }
+
+  TEST_CASE("a file that was away for a while is taken up where it was left") {
+    Host host;
+    const auto ring = host.start();
+    const auto first = sealing(*ring);
+    const auto away = host.folder / "away", strange = host.folder / "strange";
+    std::ofstream(strange) << "my diary";
+    std::filesystem::rename(host.path, away);
+    std::filesystem::rename(strange, host.path);
+    CHECK(sealing(*ring) == first);
+    const auto before = content(away);
+
+    std::filesystem::rename(away, host.path);
+    CHECK(sealing(*ring) == first);
+    CHECK(content(host.path).substr(4096) == before.substr(4096));  // behind the header
+    CHECK(ring->status().trouble.empty());
+    host.clock.advance(1h);
+    CHECK(sealing(*ring) != first);
+    CHECK(sealing(*ring) == sealing(*host.start()));
+  }
+
+  TEST_CASE("so is one whose first keys have ended meanwhile") {
+    Host host;
+    const auto ring = host.start();
+    const auto first = sealing(*ring);
+    const auto away = host.folder / "away", strange = host.folder / "strange";
+    std::ofstream(strange) << "my diary";
+    std::filesystem::rename(host.path, away);
+    std::filesystem::rename(strange, host.path);
+    host.clock.advance(90min);
+    const auto second = sealing(*ring);  // it was made ahead
+    REQUIRE(second != KeyName{});
+    host.clock.advance(12h);
+    CHECK_FALSE(opens(*ring, first));
+
+    std::filesystem::rename(away, host.path);
+    CHECK(opens(*ring, second));
+    CHECK(opens(*host.start(), second));
+  }
+
+  TEST_CASE("promise 10: keys for less than five minutes follow a clock that is put right") {
+    Host host;
+    host.policy.rotate_every = host.policy.publish_ahead = 30s;
+    host.policy.lifetime = host.policy.stretch = 60s;
+    host.clock.set(Moment(noon + 4min));
+    const auto first = sealing(*host.start());
+    host.clock.set(Moment(noon + 10s));
+    const auto ring = host.start();
+    CHECK(sealing(*ring) == first);
+    host.clock.advance(30s);
+    CHECK(sealing(*ring) != first);
+    host.clock.advance(60s);
+    CHECK_FALSE(opens(*ring, first));
+  }
+
   TEST_CASE("another pool's file, and a file of another kind, are left alone") {
     Host host;
     { RingWriter(host.path, "other").publish(ring_of(hourly(1, 2), 1, 1, "other"), noon).value(); }

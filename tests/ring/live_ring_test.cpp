@@ -158,6 +158,18 @@ TEST_SUITE("live ring") {
     CHECK(host.said.size() == 3);
   }
 
+  TEST_CASE("a source that was not asked to look yet has nothing") {
+    Host host;
+    host.publish(ring_of(hourly(1, 2)));
+    FileSource source(host.path);
+    CHECK(source.index() == 0);
+    CHECK(source.heartbeat() == sys_seconds(0s));
+    REQUIRE_FALSE(source.read().has_value());
+    CHECK(source.read().error() == RingFileState::missing);
+    source.follow(host.clock.now());
+    CHECK(source.read().has_value());
+  }
+
   TEST_CASE("a file that goes bad takes no living key away") {
     Host host;
     host.publish(ring_of(hourly(1, 2)));
