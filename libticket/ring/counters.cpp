@@ -194,6 +194,10 @@ void Counters::flush() noexcept {
     slot_ = 0;
     file_ = Fd();
   }
+  if (slot_ != 0 && !file_.is_at(path_)) {  // removed, perhaps made anew: all counts go there
+    elsewhere_ = in_slot_ = {};
+    slot_ = 0;
+  }
   if (slot_ != 0 && own() == sum_of(elsewhere_, in_slot_)) return;
   if (slot_ != 0 && !still_mine()) {
     // someone who cannot see us (another pid namespace) took us for ended
@@ -212,7 +216,7 @@ bool Counters::still_mine() const {
 }
 
 bool Counters::take_slot() {
-  Fd file(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  Fd file(open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file || !valid(file.get())) return false;
   const Lock lock(file.get(), 0);
   if (!lock.held()) return false;  // the next flush tries again

@@ -97,6 +97,38 @@ TEST_SUITE("counters") {
     CHECK(of(Counters::sum(path), Counter::expired) == 1);
   }
 
+  TEST_CASE("a file that is removed and made anew has all that the process counted") {
+    const TempFolder folder;
+    const auto path = folder / "web.counters";
+    Counters::create(path);
+    Counters counters(path);
+    counters.add(Counter::sealed);
+    counters.flush();
+    std::filesystem::remove(path);
+    counters.flush();  // nothing new, and nowhere to write
+    Counters::create(path);
+    counters.flush();
+    CHECK(of(Counters::sum(path), Counter::sealed) == 1);
+
+    counters.add(Counter::sealed);
+    std::filesystem::rename(path, folder / "elsewhere");
+    Counters::create(path);
+    counters.flush();
+    CHECK(of(Counters::sum(path), Counter::sealed) == 2);
+    counters.flush();
+    CHECK(of(Counters::sum(path), Counter::sealed) == 2);
+  }
+
+  TEST_CASE("a link is not followed to where it counts") {
+    const TempFolder folder;
+    Counters::create(folder / "theirs");
+    std::filesystem::create_symlink(folder / "theirs", folder / "web.counters");
+    Counters counters(folder / "web.counters");
+    counters.add(Counter::sealed);
+    counters.flush();
+    CHECK(of(Counters::sum(folder / "theirs"), Counter::sealed) == 0);
+  }
+
   TEST_CASE("somebody who keeps the file locked stops nobody") {
     const TempFolder folder;
     const auto path = folder / "web.counters";
