@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/at_fork.hpp"
 #include "replay/flights.hpp"
 #include "ring/live_ring.hpp"
 
@@ -76,11 +77,12 @@ struct tkt_ring {
   tkt_log_callback log = nullptr;
   void* log_user = nullptr;
   std::unique_ptr<ticket::Clock> clock;
+  std::mutex naming;
+  ticket::AtFork at_fork{[this] { naming.lock(); }, [this](bool) { naming.unlock(); }};
   std::filesystem::path early_folder;  // beside the ring file; empty: there is none
   std::unique_ptr<ticket::replay::Flights> kept_flights;  // under `naming`
   std::atomic<ticket::replay::Flights*> flights{nullptr};
-  std::unique_ptr<ticket::ring::LiveRing> live;
-  std::mutex naming;
+  std::unique_ptr<ticket::ring::LiveRing> live;  // whose lock is taken inside `naming`
   std::map<int, tkt_context> contexts;           // handed out, so they stay where they are
   std::unique_ptr<ticket::capi::Tender> tender;  // last: ends before what it tends
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string>
 
+#include "base/at_fork.hpp"
 #include "capi/claims_link.hpp"
 #include "capi/door.hpp"
 #include "capi/handle.hpp"
@@ -27,7 +28,10 @@ static_assert(TKT_CLAIM_ANSWER_SIZE == wire::claim_answer_size);
 struct tkt_verifier final : ring::TokenListener {
   tkt_verifier(tkt_ring& of, std::filesystem::path tables, std::filesystem::path claims,
                std::chrono::milliseconds timeout)
-      : ring(of), folder(std::move(tables)), link(std::move(claims), timeout) {}
+      : ring(of),
+        folder(std::move(tables)),
+        link(std::move(claims), timeout),
+        at_fork([this] { before_fork(); }, [this](bool) { after_fork(); }) {}
   ~tkt_verifier() override { ring.live->leave(*this); }
 
   void take_tokens(BytesView bytes, std::uint16_t member, Moment now) noexcept override;
@@ -41,6 +45,15 @@ struct tkt_verifier final : ring::TokenListener {
     const std::lock_guard guard(mutex);
     current.swap(next);
   }
+  // A child that goes on with the ring tends us too.
+  void before_fork() {
+    mutex.lock();
+    if (current) current->before_fork();
+  }
+  void after_fork() {
+    if (current) current->after_fork();
+    mutex.unlock();
+  }
   void say_once(const std::string& trouble);
   Outcome count(Outcome outcome) noexcept;
 
@@ -52,6 +65,7 @@ struct tkt_verifier final : ring::TokenListener {
   std::string said = "not said yet";      // by who tends
   std::atomic<std::uint32_t> numbers{0};
   std::array<std::atomic<std::uint64_t>, redeem::outcome_count> counts{};
+  AtFork at_fork;
 };
 
 // ---- by who tends the ring

@@ -1,7 +1,5 @@
 #include "ring/live_ring.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -49,60 +47,20 @@ Rejection Snapshot::why_unknown(const unsigned char* key_name) const noexcept {
   return Rejection::unknown_key;
 }
 
-namespace {
-
-// fork() copies a mutex that another thread holds as held for ever; so whoever
-// forks holds them all, and lets them go on both sides.
-struct AtFork {
-  struct Entry {
-    std::mutex* tending;
-    RingSource* source;
-  };
-  std::mutex mutex;
-  std::vector<Entry> rings;
-
-  static AtFork& instance() {
-    static AtFork* rings = [] {
-      pthread_atfork(prepare, release, release_in_child);
-      return new AtFork;  // outlives whatever else ends at exit
-    }();
-    return *rings;
-  }
-  static void prepare() {
-    instance().mutex.lock();
-    for (const auto& ring : instance().rings) ring.tending->lock();
-  }
-  static void release() {
-    for (const auto& ring : instance().rings) ring.tending->unlock();
-    instance().mutex.unlock();
-  }
-  static void release_in_child() {
-    for (const auto& ring : instance().rings) ring.source->forked();
-    release();
-  }
-};
-
-}  // namespace
-
 LiveRing::LiveRing(Options options, Unread)
     : options_(std::move(options)),
       counters_(options_.counters),
-      source_(std::move(options_.source)) {
-  if (!source_) source_ = std::make_unique<FileSource>(options_.path);
-  {
-    auto& at_fork = AtFork::instance();
-    const std::lock_guard guard(at_fork.mutex);
-    at_fork.rings.push_back({&tending_, source_.get()});
-  }
+      source_(options_.source ? std::move(options_.source)
+                              : std::make_unique<FileSource>(options_.path)),
+      at_fork_([this] { tending_.lock(); },
+               [this](bool in_child) {
+                 if (in_child) source_->forked();
+                 tending_.unlock();
+               }) {
   fork_.forked();
 }
 
-LiveRing::~LiveRing() {
-  auto& at_fork = AtFork::instance();
-  const std::lock_guard guard(at_fork.mutex);
-  std::erase_if(at_fork.rings, [this](const auto& ring) { return ring.tending == &tending_; });
-  publish(nullptr);
-}
+LiveRing::~LiveRing() { publish(nullptr); }
 
 void LiveRing::log(int level, const std::string& text) const {
   if (options_.log) options_.log(level, text);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/at_fork.hpp"
 #include "base/clock.hpp"
 #include "crypto/seal_cipher.hpp"
 #include "crypto/short_hash.hpp"
@@ -187,6 +188,7 @@ class LiveRing {
   std::atomic<bool> wanted_anew_{false};  // for a context or listener that came
   std::atomic<const Snapshot*> snapshot_{nullptr};
   std::atomic<std::int64_t> due_{0};
+  AtFork at_fork_;
 };
 
 }  // namespace ticket::ring

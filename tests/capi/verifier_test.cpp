@@ -1,7 +1,10 @@
 // tkt_verifier_*: tokens through the C door.
+#include <sys/wait.h>
 #include <ticket/ticket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <thread>
 
@@ -357,6 +360,31 @@ TEST_SUITE("tkt_verifier") {
       CHECK(std::string("token_") + redeem::to_text(static_cast<redeem::Outcome>(i)) ==
             ring::to_text(ring::token_counter(i)));
     }
+  }
+
+  TEST_CASE("a forked child tends the ring, though a thread of its parent was checking") {
+    Host host(wire::TokenRecord::table);
+    std::atomic<bool> stop = false;
+    std::thread checking([&] {
+      while (!stop) host.redeem("PrivateToken token=x");
+    });
+    int ended = 0;
+    for (int i = 0; i < 100; ++i) {
+      const auto child = fork();
+      if (child == 0) {
+        alarm(20);  // rather than for ever
+        host.time += 2s;
+        tkt_ring_tend(host.ring, nullptr);
+        _exit(0);
+      }
+      int status = -1;
+      waitpid(child, &status, 0);
+      if (status == 0) ++ended;
+      if (status != 0) break;
+    }
+    stop = true;
+    checking.join();
+    CHECK(ended == 100);
   }
 
   TEST_CASE("bad arguments change nothing") {
