@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "client/still_holds.hpp"
+
 namespace ticket::client {
 
 namespace {
@@ -18,13 +20,15 @@ void make_room(Table& table) {
 
 }  // namespace
 
+bool Doubts::Doubt::holds(sys_seconds now) const { return still_holds(until - length, until, now); }
+
 void Doubts::count() { troubles_ = doubts_.size() + failures_.size(); }
 
 bool Doubts::holds(const Server& server, const Pool& pool, sys_seconds now) const {
   if (troubles_.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard guard(mutex_);
   const auto doubt = doubts_.find(joined(server.key(), pool.key()));
-  return doubt != doubts_.end() && now < doubt->second.until;
+  return doubt != doubts_.end() && doubt->second.holds(now);
 }
 
 // Takes note of a miss; `enough` of them begin a doubt.
@@ -85,7 +89,7 @@ bool Doubts::take_failure(const Server& server, sys_seconds now) {
   const bool had = failures_.erase(server.key()) > 0;
   count();
   const auto doubt = doubts_.find(joined(server.key(), any_ticket));
-  return had || (doubt != doubts_.end() && now < doubt->second.until);
+  return had || (doubt != doubts_.end() && doubt->second.holds(now));
 }
 
 }  // namespace ticket::client

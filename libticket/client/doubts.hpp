@@ -42,6 +42,7 @@ class Doubts {
     unsigned misses = 0;
     seconds length{0};
     sys_seconds until{};
+    bool holds(sys_seconds now) const;
   };
   void count();
   void add_failure(const Server& server);

@@ -5,16 +5,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "client/still_holds.hpp"
+
 namespace ticket::client {
 
 namespace {
 
-// A session from further ahead than clocks differ is of another time.
-constexpr seconds clock_slack = clock_tolerance;
-
 bool is_alive(const Session& session, sys_seconds now) {
-  return now < session.expires && session.received <= now + clock_slack &&
-         session.lineage->born <= now + clock_slack;
+  return still_holds(session.received, session.expires, now) &&
+         still_holds(session.lineage->born, session.expires, now);
 }
 
 // TLS 1.3 keeps only the cipher's hash (RFC 8446, 4.2.11); before it the very cipher.

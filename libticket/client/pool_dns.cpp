@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "client/pool_txt.hpp"
+#include "client/still_holds.hpp"
 
 namespace ticket::client {
 
@@ -103,7 +104,7 @@ std::optional<std::string> PoolDns::find(const std::string& host,
     at = shard.entries.try_emplace(host).first;
   }
   Entry* entry = &at->second;
-  const bool fresh = entry->known && now < entry->until;
+  const bool fresh = entry->known && still_holds(entry->since, entry->until, now);
   if (!entry->asked && (!fresh || now >= entry->refresh_at)) entry->asked = ask(host);
   if (fresh) return entry->id;
   if (patience.count() == 0 || !entry->asked) return std::nullopt;
@@ -131,7 +132,8 @@ bool PoolDns::ask(const std::string& host) {
 void PoolDns::make_room(Shard& shard, sys_seconds now) {
   if (shard.entries.size() < most_names / 16) return;
   std::erase_if(shard.entries, [now](const auto& entry) {
-    return !entry.second.asked && now >= entry.second.until;
+    const Entry& noted = entry.second;
+    return !noted.asked && !still_holds(noted.since, noted.until, now);
   });
   for (auto at = shard.entries.begin();
        at != shard.entries.end() && shard.entries.size() >= most_names / 16;) {
@@ -221,7 +223,7 @@ void PoolDns::answer(const std::string& host, std::optional<std::string> id, sec
   Shard& shard = shard_of(host);
   const std::lock_guard guard(shard.mutex);
   Entry& entry = shard.entries[host];
-  entry = {std::move(id), now + ttl, now + ttl * 9 / 10, true, false};
+  entry = {std::move(id), now, now + ttl, now + ttl * 9 / 10, true, false};
   shard.answered.notify_all();
 }
 

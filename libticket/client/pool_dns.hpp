@@ -49,7 +49,7 @@ class PoolDns {
  private:
   struct Entry {
     std::optional<std::string> id;
-    sys_seconds until{}, refresh_at{};
+    sys_seconds since{}, until{}, refresh_at{};
     bool known = false, asked = false;
   };
   struct Shard {

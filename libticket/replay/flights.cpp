@@ -72,7 +72,9 @@ void Flights::tend(const ring::Ring& ring, Moment now) noexcept try {
     const auto known = std::ranges::find(old, epoch.id, &Entry::id);
     Entry entry{epoch.id, epoch.number, known == old.end() ? nullptr : known->table};
     const bool make = wants_table(ring, epoch, now);
-    if (known == old.end() || (make && !stands(entry) && now.latest >= retry_)) {
+    // a retry that is further off was set before the clock was set back
+    const bool again = now.latest >= retry_ || retry_ > now.latest + pause;
+    if (known == old.end() || (make && !stands(entry) && again)) {
       entry.table = find(epoch, make, now);
       changed = true;
     }

@@ -108,9 +108,11 @@ class LiveRing {
   // Returns when to be called again at the latest: at a change by the clock, or
   // after a second to follow the file. Any thread; a second one returns at once.
   sys_seconds tend(Moment now);
-  // The hot path's question: must tend() be called first?
+  // The hot path's question: must tend() be called first? Also when the clock was set back:
+  // the ring was looked at in a time that is still to come.
   bool due(Moment now) const noexcept {
-    return now.latest.time_since_epoch().count() >= due_.load(std::memory_order_relaxed);
+    const auto left = due_.load(std::memory_order_relaxed) - now.latest.time_since_epoch().count();
+    return static_cast<std::uint64_t>(left - 1) >= furthest_due;
   }
 
   // Has tend() call `follower` with the ring as it stands, from now on; once before this
@@ -157,6 +159,8 @@ class LiveRing {
  private:
   // Not looked at yet. What the first look throws ends a ring that is whole.
   struct Unread {};
+  // Seconds: due_ is two ahead at most, and threads do not read the clock at once.
+  static constexpr std::uint64_t furthest_due = 4;
   LiveRing(Options options, Unread);
 
   // All under tending_.

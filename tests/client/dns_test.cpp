@@ -115,6 +115,23 @@ TEST_SUITE("client: DNS") {
     CHECK(pools.counts().queries == 2);
   }
 
+  TEST_CASE("what was answered under a clock that ran ahead is asked for again once it is right") {
+    const dns::Nsd nsd("_tls-pool.a 3600 TXT \"v=1 pool=web\"\n");
+    std::atomic<std::int64_t> now{std::time(nullptr) + 365 * 86400};
+    PoolDns pools(nsd.address(), [&] { return sys_seconds(seconds(now)); });
+    CHECK(pools.find("a.test", 30s) == "web");
+    CHECK_FALSE(pools.find("nobody.test", 30s));
+    now -= 300;  // clocks differ by as much
+    CHECK(pools.find("a.test", 0ms) == "web");
+    REQUIRE(pools.counts().queries == 2);
+
+    now -= 364 * 86400;
+    CHECK_FALSE(pools.find("a.test", 0ms));
+    CHECK(pools.find("a.test", 30s) == "web");
+    CHECK_FALSE(pools.find("nobody.test", 30s));
+    CHECK(pools.counts().queries == 4);
+  }
+
   TEST_CASE("an answer with no time to live serves who asked") {
     const dns::Nsd nsd("_tls-pool.a 0 TXT \"v=1 pool=web\"\n");
     const auto then = real_now();

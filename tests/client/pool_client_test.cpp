@@ -173,6 +173,24 @@ TEST_SUITE("client: pools") {
     CHECK(doubts.refused(b, pool, now));
   }
 
+  TEST_CASE("a doubt, and one of all tickets, ends with the clock that it was begun under") {
+    ticket::client::Doubts doubts(1);
+    const auto b = *ticket::client::Server::parse("b.test:443");
+    const ticket::client::Pool pool = "manifest:web";
+    const auto now = real_now(), ahead = now + std::chrono::days(365);
+    REQUIRE(doubts.refused(b, pool, ahead));
+    doubts.silent(b, ahead);
+    doubts.silent(b, ahead);
+    CHECK(doubts.holds(b, pool, ahead - 5min));  // clocks differ by as much
+    CHECK(doubts.take_failure(b, ahead));
+    CHECK(doubts.take_failure(b, ahead));
+
+    CHECK_FALSE(doubts.holds(b, pool, now));
+    CHECK_FALSE(doubts.take_failure(b, now));
+    CHECK(doubts.refused(b, pool, now));
+    CHECK(doubts.holds(b, pool, now));
+  }
+
   TEST_CASE("the pool that was used least recently goes first") {
     tkt_client_options options{};
     options.sessions = 4;

@@ -158,6 +158,22 @@ TEST_SUITE("live ring") {
     CHECK(host.said.size() == 3);
   }
 
+  TEST_CASE("promise 10: once a clock that was ahead is right, the ring is looked at again") {
+    Host host;
+    host.publish(ring_of(hourly(1, 2)));
+    host.clock.set(Moment(noon, noon + 1h));
+    auto live = host.open();
+    REQUIRE_FALSE(live.due(host.clock.now()));
+
+    host.clock.set(Moment(noon));
+    CHECK(live.due(host.clock.now()));
+    live.tend(host.clock.now());
+    CHECK_FALSE(live.due(host.clock.now()));
+    CHECK_FALSE(live.due(Moment(noon - 1s)));  // a thread that read the clock before
+    CHECK_FALSE(live.due(Moment(noon + 1s)));
+    CHECK(live.due(Moment(noon + 2s)));
+  }
+
   TEST_CASE("a source that was not asked to look yet has nothing") {
     Host host;
     host.publish(ring_of(hourly(1, 2)));
