@@ -23,7 +23,8 @@ constexpr tkt_openssl_options once{.early_data = TKT_EARLY_DATA_ONCE};
 // A side of a connection whose bytes the test carries.
 class Side {
  public:
-  Side(SSL_CTX* context, bool client) : ssl(SSL_new(context)) {
+  Side(SSL_CTX* context, bool client) : ssl(SSL_new(context)) { begin(client); }
+  void begin(bool client) const {
     BIO* in = BIO_new(BIO_s_mem());
     BIO* out = BIO_new(BIO_s_mem());
     BIO_set_mem_eof_return(in, -1);
@@ -164,6 +165,29 @@ ContextPtr key_file_server() {
   return context;
 }
 
+// A pre-shared key of the application's own, which allows early data, to whoever asks.
+SSL_SESSION* psk_session(SSL* ssl) {
+  constexpr unsigned char aes_256_gcm[] = {0x13, 0x02}, key[32] = {7};
+  SSL_SESSION* session = SSL_SESSION_new();
+  SSL_SESSION_set1_master_key(session, key, sizeof key);
+  SSL_SESSION_set_cipher(session, SSL_CIPHER_find(ssl, aes_256_gcm));
+  SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION);
+  SSL_SESSION_set_max_early_data(session, 16384);
+  return session;
+}
+int find_psk(SSL* ssl, const unsigned char* identity, std::size_t size, SSL_SESSION** session) {
+  const bool ours = std::string_view(reinterpret_cast<const char*>(identity), size) == "ours";
+  *session = ours ? psk_session(ssl) : nullptr;
+  return 1;
+}
+int use_psk(SSL* ssl, const EVP_MD*, const unsigned char** identity, std::size_t* size,
+            SSL_SESSION** session) {
+  *identity = reinterpret_cast<const unsigned char*>("ours");
+  *size = 4;
+  *session = psk_session(ssl);
+  return 1;
+}
+
 std::size_t files_in(const fs::path& folder) {
   return static_cast<std::size_t>(
       std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
@@ -205,6 +229,51 @@ TEST_SUITE("openssl: early data") {
       // the same ticket again is another flight, and the client's own affair
       CHECK(Arrival(two.get(), Early(session.get()).flight).accepted());
     }
+  }
+
+  TEST_CASE("promise 14: an SSL that is used again takes no early data by the ticket of before") {
+    Host host;
+    const auto context = attach(host.server.ring.get());
+    SSL_CTX_set_psk_find_session_callback(context.get(), find_psk);
+    const auto session = host.mint(context.get());
+    const auto ours = client_context();
+    const Side first(ours.get(), true), server(context.get(), false);
+    SSL_set_tlsext_host_name(first.ssl.get(), "a.test");
+    REQUIRE(SSL_set_session(first.ssl.get(), session.get()) == 1);
+    for (int round = 0; round < 4; ++round) {  // without early data: OpenSSL reads it once an SSL
+      SSL_do_handshake(first.ssl.get());
+      server.give(first.take());
+      SSL_do_handshake(server.ssl.get());
+      first.give(server.take());
+    }
+    tkt_openssl_info info{};
+    info.size = sizeof info;
+    REQUIRE(tkt_openssl_info_read(server.ssl.get(), &info) == TKT_OK);
+    REQUIRE(info.resumed == 1);
+
+    // another client's, with a key that is none of the pool's
+    const auto stranger = client_context();
+    SSL_CTX_set_psk_use_session_callback(stranger.get(), use_psk);
+    const Side client(stranger.get(), true);
+    SSL_set_tlsext_host_name(client.ssl.get(), "a.test");
+    std::size_t written = 0;
+    REQUIRE(SSL_write_early_data(client.ssl.get(), request.data(), request.size(), &written) == 1);
+    const auto flight = client.take();
+    const Arrival anew(context.get(), flight);
+    CHECK(anew.resumed);  // by its own key
+    CHECK(anew.data.empty());
+
+    REQUIRE(SSL_clear(server.ssl.get()) == 1);
+    server.begin(false);
+    server.give(flight);
+    char bytes[64];
+    std::size_t size = 0;
+    CHECK(SSL_read_early_data(server.ssl.get(), bytes, sizeof bytes, &size) ==
+          SSL_READ_EARLY_DATA_FINISH);
+    CHECK(size == 0);
+    CHECK(SSL_session_reused(server.ssl.get()) == 1);
+    REQUIRE(tkt_openssl_info_read(server.ssl.get(), &info) == TKT_OK);
+    CHECK(info.early_data != TKT_EARLY_ACCEPTED);
   }
 
   TEST_CASE("a clock that OpenSSL reads behind ours takes no early data away") {

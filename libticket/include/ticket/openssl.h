@@ -34,6 +34,9 @@
  * (With TKT_ANY_NAME, SSL_get_servername() of a TLS 1.2 resumption tells the
  * ticket's name, not the client's: the connection stays where that name leads.)
  *
+ * An SSL that is used again, after SSL_clear, begins where it was switched to: give it back
+ * the port's SSL_CTX (SSL_set_SSL_CTX) first, or good tickets of other hosts are refused.
+ *
  * Client certificates. Where they are asked for, a session, with one or without, resumes
  * only where the same CAs vouch for clients, and under the server name it was made for,
  * whatever the binding (in TLS 1.3, once a servername callback had OpenSSL keep the name, to

@@ -49,6 +49,7 @@ tkt_openssl_early judge(SSL* ssl, const Attachment& attachment, Note& note) {
 
 int allow_early_data(SSL* ssl, void*) {
   Note* note = note_of(ssl);
+  if (note != nullptr) note->keep_if_of(ssl);  // with another's PSK no ticket was looked at
   const Attachment* attachment = note == nullptr ? nullptr : settled(ssl, *note);
   if (attachment == nullptr) return 0;
   note->early = judge(ssl, *attachment, *note);
