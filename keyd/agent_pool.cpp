@@ -58,6 +58,10 @@ ticket::Checked<WrapBody> parse_wrap_body(const std::string& body) {
   return WrapBody{from["generation"].get<std::uint64_t>(), *std::move(wrap)};
 }
 
+// What keyd holds an enrolment's time to. `steady` stays as far off as it was at the
+// agent's start when NTP puts the clock right.
+sys_seconds wall_time(Moment now) { return now.steady + now.apart; }
+
 bool is_attack(Rejection why) {
   return why == Rejection::forged || why == Rejection::rollback || why == Rejection::equivocation ||
          why == Rejection::other_pool || why == Rejection::bad_key;
@@ -121,7 +125,8 @@ void PoolLife::start_from_ring_file(Moment now) {
 }
 
 void PoolLife::plan_renewal(Moment now) {
-  const auto enrolled_at = std::min(state_.mark().enrolled_at, now.steady);  // clocks are set back
+  // as the anchored clock has it; and clocks are set back
+  const auto enrolled_at = std::min(state_.mark().enrolled_at - now.apart, now.steady);
   const bool begun = state_.successor().has_value();
   standing_.renew_at = begun ? now.steady : enrolled_at + rotate_every_;
 }
@@ -143,9 +148,10 @@ std::variant<Request, Pause> PoolLife::next(Moment now) {
 Request PoolLife::request(const AskEnrol&, Moment now) {
   if (!state_.successor()) state_.make_successor();
   auto mark = state_.mark();
+  const auto time = wall_time(now);
   // of a clock that ran ahead: keyd takes nothing so far from its own time
-  const bool ahead = mark.enrolled_at > now.steady + ticket::clock_tolerance;
-  mark.enrolled_at = ahead ? now.steady : std::max(now.steady, mark.enrolled_at + seconds(1));
+  const bool ahead = mark.enrolled_at > time + ticket::clock_tolerance;
+  mark.enrolled_at = ahead ? time : std::max(time, mark.enrolled_at + seconds(1));
   state_.store_mark(mark);  // before it is sent: keyd refuses a time that it has seen
   const auto sealing_key = ticket::crypto::box_public(*state_.successor());
   return {.method = "PUT",
@@ -279,7 +285,10 @@ void PoolLife::apply(Opening opening, StoredBundle stored, Moment now) {
   const bool newer = ring.generation != standing_.applied;
   state_.store_bundle(std::move(stored));
   state_.store_mark({opening.opened.applied, state_.mark().enrolled_at});
-  if (newer) publish(ring.without_expired(now), now);
+  auto living = ring.without_expired(now);
+  const bool lost = !newer && lacks(living);  // wiped while the clock was ahead, say
+  if (newer || lost) publish(std::move(living), now);
+  if (lost) log(level_enum::info, "keys that the ring had lost are back");
 
   in_hand_.reset();
   races_ = 0;
@@ -292,6 +301,12 @@ void PoolLife::apply(Opening opening, StoredBundle stored, Moment now) {
   }
   plan_renewal(now);
   no_trouble();
+}
+
+bool PoolLife::lacks(const ticket::ring::Ring& living) const {
+  const auto written = ring_->current();
+  return !written || written->epochs.size() < living.epochs.size() ||
+         written->tokens.size() < living.tokens.size();
 }
 
 void PoolLife::publish(ticket::ring::Ring ring, Moment now) {

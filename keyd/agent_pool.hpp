@@ -106,6 +106,8 @@ class PoolLife {
   ticket::Checked<Opening> open(const ticket::feed::Bundle& bundle, ticket::BytesView wrap,
                                 ticket::Moment now) const;
   void apply(Opening opening, StoredBundle stored, ticket::Moment now);
+  // Whether the ring in place has fewer keys than these of its generation.
+  bool lacks(const ticket::ring::Ring& living) const;
   void publish(ticket::ring::Ring ring, ticket::Moment now);
   void publish_living(const ticket::ring::Ring& ring, ticket::Moment now);
   void start_from_ring_file(ticket::Moment now);

@@ -309,6 +309,56 @@ TEST_SUITE("agent pool") {
     CHECK(world.keyd.enrolments.size() == 1 + 6);
   }
 
+  TEST_CASE("an enrolment tells the wall clock's time: a clock that is put right suffices") {
+    FakeKeyd keyd;
+    keyd.rotate(noon, 1h);
+    Host host(keyd);
+    SUBCASE("it was ahead at the start, and what is stored has gone") {
+      host.boot();
+      host.settle();
+      host.kill();
+      host.now = noon + 2h;
+      host.boot();
+      REQUIRE_FALSE(std::filesystem::exists(host.state() / "sealing.key"));
+    }
+    SUBCASE("it was ahead at the first start") {
+      host.now = noon + 2h;
+      host.boot();
+    }
+    SUBCASE("it was behind at the start") {
+      host.now = noon - 2h;
+      host.boot();
+    }
+    const auto before = keyd.enrolments.size();
+    keyd.clock = noon + 1min;
+    keyd.rotate(noon + 1min);
+    host.steps(6);
+    REQUIRE(host.logged("its clock is wrong"));
+    REQUIRE(keyd.enrolments.size() == before);
+
+    host.apart = noon + 1min - host.now;
+    host.steps(6);
+
+    CHECK(keyd.enrolments.size() == before + 1);
+    CHECK(host.generation() == keyd.generation());
+    CHECK_FALSE(host.ring()->epochs.empty());
+  }
+
+  TEST_CASE("renewals come every rotate_every, also when the wall clock was set") {
+    for (const seconds apart : {-2h, 2h}) {
+      CAPTURE(apart.count());
+      World world;
+      world.host.apart = apart;
+      world.host.now = noon - apart;
+      world.host.boot();
+      for (int i = 0; i < 500 && world.host.now < noon - apart + 3h + 10min; ++i) {
+        world.host.step();
+      }
+
+      CHECK(world.keyd.enrolments.size() == 1 + 3);
+    }
+  }
+
   TEST_CASE("a kill after any step of a renewal loses neither ring nor membership") {
     for (int steps = 0; steps <= 4; ++steps) {
       CAPTURE(steps);
@@ -542,6 +592,29 @@ TEST_SUITE("agent pool") {
     world.host.settle();
     CHECK(world.host.generation() == world.keyd.generation());
     CHECK(world.keyd.enrolments.size() == 2);
+  }
+
+  TEST_CASE("keys that a clock wiped which was ahead for a moment come back without a new one") {
+    World world;
+    world.keyd.rotate(noon, 3h);  // the first opens for 12 h
+    world.host.boot();
+    world.host.settle();
+    std::size_t left = 0;
+    SUBCASE("all of them, with the next enrolment") { world.host.apart = 13h; }
+    SUBCASE("one of them, with the next renewal") {
+      world.host.apart = 4h;
+      left = 1;
+    }
+    world.host.life->tick(world.host.moment());
+    REQUIRE(world.host.ring()->epochs.size() == left);
+
+    world.host.apart = 0s;
+    world.host.now += 1h;
+    world.host.steps(3);
+
+    CHECK(world.host.ring()->epochs.size() == 2);
+    CHECK(std::ranges::equal(world.host.ring()->secrets.expose(), world.keyd.secrets().expose()));
+    CHECK(world.host.logged("info: web: keys that the ring had lost are back"));
   }
 
   TEST_CASE("promise 3: what is stored goes at the start, if its last key expired before that") {

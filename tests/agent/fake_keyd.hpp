@@ -153,6 +153,7 @@ class FakeKeyd {
   bool short_policy = false;
   bool dead = false;
   bool refuses_enrolments = false;
+  std::optional<sys_seconds> clock;             // enrolments of another time are refused
   std::string bundle_override;                  // given out instead of our own
   std::deque<std::optional<Reply>> scripted;    // answers to the next requests
   std::optional<crypto::BoxPublic> member_key;  // as enrolled
@@ -180,6 +181,10 @@ class FakeKeyd {
   Reply enrol(const Request& request) {
     if (refuses_enrolments) return {403, R"({"error": "no such member"})"};
     auto body = json::parse(request.body);
+    const sys_seconds time{seconds(body["time"].get<std::int64_t>())};
+    if (clock && (time > *clock + 600s || time < *clock - 600s)) {
+      return {403, R"({"error": "its clock is wrong"})"};
+    }
     const auto last = enrolments.empty() ? 0 : enrolments.back()["time"].get<std::int64_t>();
     if (body["time"].get<std::int64_t>() <= last) return {403, R"({"error": "time not newer"})"};
     const auto key = from_base64url(body["sealing_key"].get<std::string>());
@@ -225,7 +230,7 @@ class Host {
           log.push_back(std::string(spdlog::level::to_string_view(level).data()) + ": " + text);
         }};
     life = std::make_unique<PoolLife>(std::move(settings), std::move(identity), writer_);
-    life->start(now);
+    life->start(moment());
   }
 
   // As SIGKILL does: nothing is put in order. /run loses its files at a reboot.
@@ -241,22 +246,22 @@ class Host {
 
   // One request and its answer, or one pause. Long polls and pauses turn the clock.
   void step() {
-    auto next = life->next(now);
+    auto next = life->next(moment());
     if (const auto* pause = std::get_if<keyd::Pause>(&next)) {
       ++pauses;
       now += std::chrono::ceil<seconds>(pause->length);
-      return life->tick(now);
+      return life->tick(moment());
     }
     const auto& request = std::get<Request>(next);
     asked.push_back(request);
     const auto reply = keyd_.answer(request);
     if (reply && reply->status == 204) now += request.wait;
     try {
-      reply ? life->answered(*reply, now) : life->failed("no answer");
+      reply ? life->answered(*reply, moment()) : life->failed("no answer");
     } catch (const std::exception& error) {
       life->failed(error.what());
     }
-    life->tick(now);
+    life->tick(moment());
   }
   void steps(int count) {
     while (count-- > 0) step();
@@ -292,8 +297,11 @@ class Host {
   std::filesystem::path ring_path() const { return folder / "web.ring"; }
   std::filesystem::path state() const { return folder / "state"; }
 
+  Moment moment() const { return {now, now + apart}; }
+
   Folder folder;
-  sys_seconds now = noon;
+  sys_seconds now = noon;  // by the clock as it was when the agent began
+  seconds apart{0};        // by which the wall clock was set ahead since
   std::unique_ptr<PoolLife> life;
   std::vector<std::string> log;
   std::vector<Request> asked;
