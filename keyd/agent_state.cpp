@@ -13,10 +13,10 @@ using ticket::crypto::BoxSecret;
 namespace {
 
 constexpr std::size_t size_limit = 8 << 20;  // the bundle's bound of the client, twice
-constexpr auto key_file = "sealing.key";
-constexpr auto successor_file = "next.key";
-constexpr auto bundle_file = "bundle.json";
-constexpr auto mark_file = "applied.json";
+constexpr auto key_file = AgentState::files[0];
+constexpr auto successor_file = AgentState::files[1];
+constexpr auto bundle_file = AgentState::files[2];
+constexpr auto mark_file = AgentState::files[3];
 
 ticket::sys_seconds at_second(std::int64_t second) {
   return ticket::sys_seconds(ticket::seconds(second));

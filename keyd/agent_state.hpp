@@ -9,6 +9,7 @@
 // mark is then taken from the bundle, which is signed.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -31,6 +32,9 @@ struct StoredBundle {
 
 class AgentState {
  public:
+  static constexpr std::array<const char*, 4> files = {"sealing.key", "next.key", "bundle.json",
+                                                       "applied.json"};
+
   using Complain = std::function<void(const std::string&)>;
 
   // Makes the folder (0700) and reads it; what is wrong goes to `complain`, with

@@ -329,8 +329,9 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
     refuse_twice(rings, ring.replace_extension(".ring").string(), root, line_of(*table, "ring"),
                  "ring");
   }
-  read_feeds(root, config);
-  read_tokens(root, config);
+  auto files = files_of(root, config);
+  read_feeds(root, config, files);
+  read_tokens(root, config, files);
   return config;
 }
 

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-// Every socket, address and folder that a section takes: no two may share one.
+// Every pool and address that a section takes: no two may share one.
 using Taken = std::set<std::string>;
 
 const AgentPool& pool_of(const Section& section, const AgentConfig& config) {
@@ -31,6 +31,12 @@ void take(const Section& section, std::string_view key, const std::string& what,
   if (!taken.insert(what).second) {
     section.fail(key, what + " stands twice", "each section has its own, and so has each key");
   }
+}
+
+void take(const Section& section, std::string_view key, const Endpoint& at, Taken& taken,
+          FilesInUse& files) {
+  if (at.path.empty()) return take(section, key, at.text(), taken);
+  agent_writes(files, section, key, section.line(key), at.path);
 }
 
 // Beside the ring, unless the file names another place.
@@ -90,8 +96,8 @@ milliseconds timeout(const Section& section) {
   return length;
 }
 
-AgentTokens tokens(const Section& root, const Table& table, const AgentConfig& config,
-                   Taken& taken) {
+AgentTokens tokens(const Section& root, const Table& table, const AgentConfig& config, Taken& taken,
+                   FilesInUse& files) {
   const Section section(
       root.file(), table, "[[tokens]]",
       {"pool", "tables", "claims", "redis", "redis_timeout", "redis_durable", "spop", "http"});
@@ -101,9 +107,9 @@ AgentTokens tokens(const Section& root, const Table& table, const AgentConfig& c
   tokens.pool = pool.name;
   tokens.group = pool.group;
   tokens.tables = tables(section, pool);
-  take(section, "tables", tokens.tables.string(), taken);
+  agent_writes(files, section, "tables", section.line("tables"), tokens.tables);
   tokens.claims = claims(section, pool);
-  take(section, "claims", tokens.claims.string(), taken);
+  agent_writes(files, section, "claims", section.line("claims"), tokens.claims);
   tokens.redis = endpoint(section, "redis");
   for (const auto* needs : {"redis_timeout", "redis_durable"}) {
     if (!tokens.redis && section.has(needs)) section.fail(needs, "stands without redis", "");
@@ -112,8 +118,11 @@ AgentTokens tokens(const Section& root, const Table& table, const AgentConfig& c
   tokens.redis_durable = section.truth("redis_durable", false);
   tokens.spop = local(section, "spop");
   tokens.http = local(section, "http");
-  if (tokens.spop) take(section, "spop", tokens.spop->text(), taken);
-  if (tokens.http) take(section, "http", tokens.http->text(), taken);
+  if (tokens.redis && !tokens.redis->path.empty()) {
+    agent_reads(files, section, "redis", section.line("redis"), tokens.redis->path);
+  }
+  if (tokens.spop) take(section, "spop", *tokens.spop, taken, files);
+  if (tokens.http) take(section, "http", *tokens.http, taken, files);
   return tokens;
 }
 
@@ -137,16 +146,11 @@ std::string mismatch(const AgentTokens& tokens, const ticket::ring::Ring& ring) 
 
 }  // namespace
 
-void read_tokens(const Section& root, AgentConfig& config) {
+void read_tokens(const Section& root, AgentConfig& config, FilesInUse& files) {
   Taken taken;
-  for (const auto& pool : config.pools) taken.insert(pool.ring.string());
-  for (const auto& file : config.haproxy) taken.insert(file.file.string());
-  for (const auto& files : config.key_files) {
-    for (const auto& path : files.paths) taken.insert(path.string());
-  }
   if (config.metrics) taken.insert(Endpoint{{}, *config.metrics}.text());
   for (const auto* table : root.tables("tokens")) {
-    config.tokens.push_back(tokens(root, *table, config, taken));
+    config.tokens.push_back(tokens(root, *table, config, taken, files));
   }
 }
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 
 #include "config_agent_tokens.hpp"
 #include "config_fields.hpp"
@@ -17,9 +16,6 @@ using namespace toml_file;
 namespace {
 
 constexpr std::size_t most_keys = 64;  // no ring has more epochs
-
-// Every path that is written: no two sections may share one.
-using Paths = std::set<std::string>;
 
 std::string pool_of(const Section& section, const AgentConfig& config) {
   auto pool = name(section, "pool");
@@ -38,7 +34,7 @@ std::string context_of(const Section& section) {
 }
 
 std::filesystem::path key_path(const Section& section, std::string_view key, int line,
-                               const std::string& text, Paths& taken) {
+                               const std::string& text, FilesInUse& files) {
   auto path = resolve(section, text);
   if (!path.has_filename()) {
     section.fail_at(line, key, in_quotes(text) + " names no file", "the path of a file");
@@ -48,9 +44,7 @@ std::filesystem::path key_path(const Section& section, std::string_view key, int
     section.fail_at(line, key, "not a file: " + path.string(),
                     "a path at which the agent may write a file of keys");
   }
-  if (!taken.insert(path.string()).second) {
-    section.fail_at(line, key, path.string() + " stands twice", "each file has one writer");
-  }
+  agent_replaces(files, section, key, line, path);
   return path;
 }
 
@@ -70,18 +64,19 @@ std::string reference_of(const Section& section, const std::string& file) {
 }
 
 HaproxyConfig haproxy(const Section& root, const Table& table, const AgentConfig& config,
-                      Paths& taken) {
+                      FilesInUse& files) {
   const Section section(root.file(), table, "[[haproxy]]",
                         {"pool", "context", "file", "reference", "sockets"});
   HaproxyConfig haproxy;
   haproxy.pool = pool_of(section, config);
   haproxy.context = context_of(section);
   const auto& file = section.text("file", "the path after tls-ticket-keys in haproxy.cfg");
-  haproxy.file = key_path(section, "file", section.line("file"), file, taken);
+  haproxy.file = key_path(section, "file", section.line("file"), file, files);
   haproxy.reference = reference_of(section, haproxy.file.string());
   for (const auto& [line, text] :
        section.texts("sockets", "a list of stats sockets with level admin", true)) {
     haproxy.sockets.push_back(socket_path(section, "sockets", line, text));
+    agent_reads(files, section, "sockets", line, haproxy.sockets.back());
   }
   return haproxy;
 }
@@ -108,7 +103,7 @@ std::vector<std::string> on_change(const Section& section) {
 }
 
 KeyFileConfig key_file(const Section& root, const Table& table, const AgentConfig& config,
-                       Paths& taken) {
+                       FilesInUse& files) {
   const Section section(root.file(), table, "[[keyfile]]",
                         {"pool", "context", "layout", "paths", "on_change"});
   KeyFileConfig file;
@@ -117,7 +112,7 @@ KeyFileConfig key_file(const Section& root, const Table& table, const AgentConfi
   file.layout = layout_of(section);
   for (const auto& [line, text] :
        section.texts("paths", "a list of files: the key that seals, the next, older ones", true)) {
-    file.paths.push_back(key_path(section, "paths", line, text, taken));
+    file.paths.push_back(key_path(section, "paths", line, text, files));
   }
   if (file.layout == KeyLayout::haproxy && file.paths.size() != 1) {
     section.fail("paths", std::to_string(file.paths.size()) + " files",
@@ -128,19 +123,20 @@ KeyFileConfig key_file(const Section& root, const Table& table, const AgentConfi
                  "at most " + std::to_string(most_keys));
   }
   file.on_change = on_change(section);
+  if (section.has("on_change")) {
+    agent_reads(files, section, "on_change", section.line("on_change"), file.on_change[0]);
+  }
   return file;
 }
 
 }  // namespace
 
-void read_feeds(const Section& root, AgentConfig& config) {
-  Paths taken;
-  for (const auto& pool : config.pools) taken.insert(pool.ring.string());
+void read_feeds(const Section& root, AgentConfig& config, FilesInUse& files) {
   for (const auto* table : root.tables("haproxy")) {
-    config.haproxy.push_back(haproxy(root, *table, config, taken));
+    config.haproxy.push_back(haproxy(root, *table, config, files));
   }
   for (const auto* table : root.tables("keyfile")) {
-    config.key_files.push_back(key_file(root, *table, config, taken));
+    config.key_files.push_back(key_file(root, *table, config, files));
   }
 }
 

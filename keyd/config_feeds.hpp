@@ -3,11 +3,13 @@
 #pragma once
 
 #include "config.hpp"
+#include "config_files.hpp"
 #include "config_toml.hpp"
 
 namespace keyd {
 
-// Adds them to a configuration whose pools are read. Throws ConfigError.
-void read_feeds(const toml_file::Section& root, AgentConfig& config);
+// Adds them to a configuration whose pools are read, and their files to `files`. Throws
+// ConfigError.
+void read_feeds(const toml_file::Section& root, AgentConfig& config, FilesInUse& files);
 
 }  // namespace keyd

@@ -77,6 +77,7 @@ class Section {
                             std::string_view allowed) const;
 
   const std::filesystem::path& file() const { return file_; }
+  const std::string& name() const { return name_; }
 
  private:
   std::filesystem::path file_;

@@ -148,6 +148,16 @@ TEST_SUITE("config of tokens") {
     }
   }
 
+  TEST_CASE("promise 15: a socket takes no other's place, under whatever name") {
+    const Files files;
+    std::filesystem::create_directory_symlink(files.folder / "run", files.folder / "other");
+    const auto told = message(files, "spop = \"other/web.claims\"\n");
+    CAPTURE(told);
+    CHECK(told.starts_with("16: [[tokens]] spop: "));
+    CHECK(told.find("is taken by claims of [[tokens]] in line 13;") != std::string::npos);
+    CHECK(message(files, "http = \"other/redeem.sock\"\n") == "accepted");
+  }
+
   TEST_CASE("settings of Redis without Redis are a mistake") {
     const Files files;
     std::string text = agent_toml;

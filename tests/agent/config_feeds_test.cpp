@@ -17,7 +17,7 @@ state_dir = "state"
 
 [[pool]]
 name = "web"
-certificate = "ca.pem"
+certificate = "member.pem"
 key = "member.key"
 ring = "run/web.ring"
 
@@ -38,6 +38,7 @@ on_change = ["/bin/true", "now"]
 struct Files {
   Files() {
     write(folder / "ca.pem", "x");
+    write(folder / "member.pem", "x");
     write(folder / "member.key", "x");
     chmod((folder / "member.key").c_str(), 0600);
     std::filesystem::create_directory(folder / "folder");
@@ -115,6 +116,89 @@ TEST_SUITE("config of feeds") {
       CAPTURE(told);
       CHECK(told.substr(0, std::string(mistake.told).size()) == mistake.told);
     }
+  }
+
+  TEST_CASE("promise 15: the agent writes over no file that has another use") {
+    const struct {
+      const char *from, *to, *told;
+    } mistakes[] = {
+        {"run/plain.keys", "ca.pem",
+         "16: [[haproxy]] file: FOLDER/ca.pem is taken by ca; the agent writes there: name a file"},
+        {"run/plain.keys", "member.pem",
+         "16: [[haproxy]] file: FOLDER/member.pem is taken by certificate of the pool web;"},
+        {"run/plain.keys", "member.key",
+         "16: [[haproxy]] file: FOLDER/member.key is taken by key of the pool web;"},
+        {"run/plain.keys", "agent.toml",
+         "16: [[haproxy]] file: FOLDER/agent.toml is taken by this configuration;"},
+        {"run/plain.keys", "state/web/sealing.key",
+         "16: [[haproxy]] file: FOLDER/state/web/sealing.key is taken by the state of the pool "
+         "web;"},
+        {"run/plain.keys", "state/web/applied.json.new",
+         "16: [[haproxy]] file: FOLDER/state/web/applied.json.new is taken by the state of the "},
+        {"run/plain.keys", "run/web.ring",
+         "16: [[haproxy]] file: FOLDER/run/web.ring is taken by ring of the pool web;"},
+        {"run/plain.keys", "run/web.counters",
+         "16: [[haproxy]] file: FOLDER/run/web.counters is taken by the counters of the pool web;"},
+        {"run/plain.keys", "admin.sock",
+         "17: [[haproxy]] sockets: FOLDER/admin.sock is taken by file of [[haproxy]] in line 13;"},
+        {"run/plain.keys", "run/0.key.new",
+         "23: [[keyfile]] paths: FOLDER/run/0.key.new is taken by file of [[haproxy]] in line 13;"},
+        {"run/1.key", "run/0.key.new",
+         "23: [[keyfile]] paths: FOLDER/run/0.key.new is taken by paths of [[keyfile]] in line 19 "
+         "for its next copy;"},
+        {"run/1.key", "/bin/true",
+         "24: [[keyfile]] on_change: /bin/true is taken by paths of [[keyfile]] in line 19;"},
+        {"run/web.ring", "ca.pem", "11: [[pool]] ring: FOLDER/ca.pem is taken by ca;"},
+        {"run/web.ring", "state/web/next.key",
+         "11: [[pool]] ring: FOLDER/state/web/next.key is taken by the state of the pool web;"},
+        {"\"ca.pem\"", "\"state/web/bundle.json\"",
+         "5: [agent] state_dir: FOLDER/state/web/bundle.json is taken by ca;"},
+    };
+    const Files files;
+    std::filesystem::create_directories(files.folder / "state/web");
+    write(files.folder / "state/web/bundle.json", "x");
+    for (const auto& mistake : mistakes) {
+      CAPTURE(mistake.to);
+      std::string wanted = mistake.told;
+      const auto folder = wanted.find("FOLDER");
+      if (folder != std::string::npos) wanted.replace(folder, 6, files.folder.path().string());
+      const auto told = message(files, mistake.from, mistake.to);
+      CHECK(told.substr(0, wanted.size()) == wanted);
+    }
+  }
+
+  TEST_CASE("promise 15: nor under another name, whether it or its folder is there yet or not") {
+    const Files files;
+    std::filesystem::create_symlink(files.folder / "member.key", files.folder / "linked");
+    std::filesystem::create_hard_link(files.folder / "member.key", files.folder / "again");
+    std::filesystem::create_directory_symlink(files.folder.path(), files.folder / "other");
+    const auto told = [&files](const std::string& path, const std::string& by) {
+      return message(files, "run/plain.keys", path).find("is taken by " + by) != std::string::npos;
+    };
+    CHECK(told("linked", "key of the pool web;"));
+    CHECK(told("again", "key of the pool web;"));
+    CHECK(told("other/ca.pem", "ca;"));
+    CHECK(told("other/run/web.ring", "ring of the pool web;"));  // there is no run yet
+    std::filesystem::create_directory(files.folder / "run");
+    CHECK(told("other/run/web.ring", "ring of the pool web;"));
+    CHECK(told("other/run/web.counters", "the counters of the pool web;"));
+    CHECK(message(files, "run/plain.keys", "other/run/plain.keys") == "accepted");
+
+    const std::string mail =
+        "[[pool]]\nname = \"mail\"\ncertificate = \"member.pem\"\nkey = \"member.key\"\n"
+        "ring = \"other/run/web.ring\"\n\n[[haproxy]]";
+    CHECK(message(files, "[[haproxy]]", mail).find("is taken by ring of the pool web;") !=
+          std::string::npos);
+  }
+
+  TEST_CASE("files that the agent only reads may be one") {
+    const Files files;
+    CHECK(message(files, "\"member.pem\"", "\"member.key\"") == "accepted");
+    CHECK(message(files, "\"/run/other.sock\"", "\"./admin.sock\"") == "accepted");
+    const std::string mail =
+        "[[pool]]\nname = \"mail\"\ncertificate = \"member.pem\"\nkey = \"member.key\"\n"
+        "ring = \"run/mail.ring\"\n\n[[haproxy]]";
+    CHECK(message(files, "[[haproxy]]", mail) == "accepted");
   }
 
   TEST_CASE("a socket's path has an end, and its line is told") {
