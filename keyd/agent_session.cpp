@@ -16,6 +16,7 @@
 #include "agent_client.hpp"
 #include "agent_pool.hpp"
 #include "atomic_file.hpp"
+#include "config_files.hpp"
 #include "log.hpp"
 #include "ring/counters.hpp"
 
@@ -164,6 +165,23 @@ std::string read_ca(const std::filesystem::path& file) {
   return *std::move(pem);
 }
 
+void tell_of_left(const std::filesystem::path& file, const std::string& pool) {
+  log_event(spdlog::level::warn, {.pool = pool},
+            file.string() + " of pool " + pool +
+                " is written no more, but still holds keys: remove it once no server reads it");
+}
+
+// The files that servers without our plugin read, each with its pool.
+using KeyFiles = std::vector<std::pair<std::filesystem::path, std::string>>;
+KeyFiles key_files(const AgentConfig& config) {
+  KeyFiles files;
+  for (const auto& haproxy : config.haproxy) files.emplace_back(haproxy.file, haproxy.pool);
+  for (const auto& section : config.key_files) {
+    for (const auto& path : section.paths) files.emplace_back(path, section.pool);
+  }
+  return files;
+}
+
 }  // namespace
 
 AgentSession::AgentSession(asio::io_context& context, const ticket::Clock& clock,
@@ -212,7 +230,7 @@ std::shared_ptr<PoolRunner> AgentSession::make_runner(asio::io_context& context,
   rings_.emplace(pool.ring, ring);
   PoolLife::Settings settings{.pool = pool.name,
                               .signer = config_.authority_key,
-                              .state = config_.state_dir / pool.name,
+                              .state = state_of(pool.name),
                               .log = [name = pool.name](auto level, const std::string& text) {
                                 log_event(level, {.pool = name}, text);
                               }};
@@ -236,27 +254,73 @@ OpenRing AgentSession::open_ring(const AgentPool& pool, const OpenRings& inherit
 }
 
 void AgentSession::start() {
+  tell_of_left_state();
   for (const auto& runner : runners_) runner->start();
   feeders_->start();
   for (const auto& office : offices_) office->start();
 }
 
-// Whether a server still reads a ring file that nobody writes any more, the agent cannot know:
-// so it wipes none, but says where keys are left.
-void AgentSession::tell_of_left_rings(const AgentSession& next) const {
+// Whether a server still reads a file that nobody writes any more, the agent cannot know: so
+// it wipes none, but says where keys are left.
+void AgentSession::tell_of_left_files(const AgentSession& next) const {
   for (const auto& [path, ring] : rings_) {
     if (next.rings_.contains(path)) continue;
     const auto left = ring.writer->current();
     if (!left || (left->epochs.empty() && left->tokens.size() == 0)) continue;
-    log_event(spdlog::level::warn, {.pool = ring.pool},
-              path.string() + " of pool " + ring.pool +
-                  " is written no more, but still holds keys: remove it once no server reads it");
+    tell_of_left(path, ring.pool);
+  }
+  const auto goes_on = key_files(next.config_);
+  for (const auto& left : key_files(config_)) {
+    const auto same = [&](const auto& other) { return same_file(other.first, left.first); };
+    std::error_code none;
+    if (std::ranges::any_of(goes_on, same) || !std::filesystem::exists(left.first, none)) continue;
+    tell_of_left(left.first, left.second);
+  }
+}
+
+// Whoever gets the disk would open with it each epoch of the bundle. A pool that has its
+// folder still, under whatever name, goes on.
+void AgentSession::forget_left_pools(const AgentSession& next) const {
+  for (const auto& pool : config_.pools) {
+    const auto folder = state_of(pool.name);
+    const auto has_it = [&](const auto& other) {
+      return same_file(next.state_of(other.name), folder);
+    };
+    if (std::ranges::any_of(next.config_.pools, has_it)) continue;
+    const auto tell = [&pool](auto level, const std::string& text) {
+      log_event(level, {.pool = pool.name}, pool.name + ": " + text);
+    };
+    try {
+      AgentState::forget(folder);
+      tell(spdlog::level::info,
+           folder.string() + " is left: the sealing key and bundle in it are removed");
+    } catch (const std::exception& error) {
+      tell(spdlog::level::err, folder.string() +
+                                   " is left, but the sealing key and bundle in it cannot be "
+                                   "removed: " +
+                                   error.what() + ": remove it");
+    }
+  }
+}
+
+// Another agent's, perhaps: nothing keeps two, with a pool each, from one state_dir.
+void AgentSession::tell_of_left_state() const {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(config_.state_dir, none)) {
+    const auto& folder = entry.path();
+    const auto has_it = [&](const auto& pool) { return same_file(state_of(pool.name), folder); };
+    if (!AgentState::remembers(folder) || std::ranges::any_of(config_.pools, has_it)) continue;
+    spdlog::warn(
+        "{} holds the sealing key or bundle of no pool of this file: remove it, unless another "
+        "agent uses it",
+        folder.string());
   }
 }
 
 void AgentSession::stop(const AgentSession* next) {
-  if (next != nullptr) tell_of_left_rings(*next);
+  if (next != nullptr) tell_of_left_files(*next);
   for (const auto& runner : runners_) runner->stop();
+  if (next != nullptr) forget_left_pools(*next);
   feeders_->stop();
   for (const auto& office : offices_) {
     const auto goes_on = [&](const auto& other) { return other == office; };

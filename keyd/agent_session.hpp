@@ -38,7 +38,8 @@ class AgentSession {
   ~AgentSession();
 
   void start();  // publishes what is stored, then asks keyd
-  // What `next` has taken over goes on; ring files that it leaves are told in the log.
+  // What `next` has taken over goes on. Of pools that it leaves, what is stored is removed;
+  // files of keys that it leaves are told in the log.
   void stop(const AgentSession* next = nullptr);
   void tick();  // at least once a second
 
@@ -56,7 +57,10 @@ class AgentSession {
                                           const ticket::Clock& clock, const AgentPool& pool,
                                           const std::string& ca, const OpenRings& inherited);
   OpenRing open_ring(const AgentPool& pool, const OpenRings& inherited);
-  void tell_of_left_rings(const AgentSession& next) const;
+  std::filesystem::path state_of(const std::string& pool) const { return config_.state_dir / pool; }
+  void tell_of_left_files(const AgentSession& next) const;
+  void tell_of_left_state() const;
+  void forget_left_pools(const AgentSession& next) const;
   void open_offices(boost::asio::io_context& context, const ticket::Clock& clock,
                     const RingWriters& rings, const AgentSession* before);
 

@@ -1,5 +1,6 @@
 #include "agent_state.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "atomic_file.hpp"
@@ -137,10 +138,21 @@ void AgentState::promote_successor() {
   successor_.reset();
 }
 
+void AgentState::forget(const std::filesystem::path& folder) {
+  wipe_file(folder / key_file);
+  wipe_file(folder / successor_file);
+  std::filesystem::remove(folder / bundle_file);
+}
+
+bool AgentState::remembers(const std::filesystem::path& folder) {
+  std::error_code none;
+  return std::ranges::any_of(std::array{key_file, successor_file, bundle_file}, [&](auto* name) {
+    return std::filesystem::exists(folder / name, none);
+  });
+}
+
 void AgentState::forget() {
-  wipe_file(at(key_file));
-  wipe_file(at(successor_file));
-  std::filesystem::remove(at(bundle_file));
+  forget(folder_);
   key_.reset();
   successor_.reset();
   bundle_.reset();

@@ -55,6 +55,10 @@ class AgentState {
   void promote_successor();
   // Wipes keys and bundle, so that what was sealed opens nowhere. The mark stays.
   void forget();
+  // The same, for a folder that nobody uses any more.
+  static void forget(const std::filesystem::path& folder);
+  // Whether a folder holds what would be forgotten. Never throws.
+  static bool remembers(const std::filesystem::path& folder);
 
  private:
   std::filesystem::path at(const char* name) const { return folder_ / name; }

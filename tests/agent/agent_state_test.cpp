@@ -185,8 +185,10 @@ TEST_SUITE("agent state") {
     Kept kept;
     auto state = kept.load();
     state.make_successor();
+    CHECK(AgentState::remembers(kept.host.state()));
     state.forget();
 
+    CHECK_FALSE(AgentState::remembers(kept.host.state()));
     int files = 0;
     for (const auto& entry : std::filesystem::directory_iterator(kept.host.state())) {
       CHECK(entry.path().filename() == "applied.json");

@@ -3,6 +3,7 @@
 #include <sstream>
 #include <thread>
 
+#include "key_file.hpp"
 #include "keyd_process.hpp"
 #include "ring/counters.hpp"
 #include "support/exposition.hpp"
@@ -397,6 +398,63 @@ TEST_SUITE("those who watch") {
       CHECK_MESSAGE(says(file + " is written no more, but still holds keys: remove it"),
                     agent.output());
     }
+  }
+
+  TEST_CASE("promise 3: a reload that drops a pool removes what opens its bundles") {
+    const Folder folder;
+    const auto ring = ticket::test::ring_of({ticket::test::epoch(1, wall_clock())}, 7);
+    std::filesystem::create_directories(folder / "ring");
+    {
+      ring::RingWriter writer(folder / "ring/web.ring", "web");
+      REQUIRE(writer.publish(ring, wall_clock()).has_value());
+    }
+    for (const std::string pool : {"web", "mail", "gone"}) {
+      const auto state = folder / ("agent-state/" + pool);
+      std::filesystem::create_directories(state);
+      keyd::write_key_file(state / "sealing.key", crypto::BoxSecret::random());
+      support::write_text(state / "bundle.json", "{}");
+    }
+    std::filesystem::create_directory_symlink("agent-state", folder / "same-state");
+    configure_agent(folder, "127.0.0.1:" + std::to_string(support::unused_port()), "");
+    auto web = support::read_text(folder / "agent.toml");
+    folder.write("agent.toml", web +
+                                   "[[pool]]\nname = \"mail\"\ncertificate = \"mail1.pem\"\n"
+                                   "key = \"mail1.key\"\nring = \"ring/mail.ring\"\n"
+                                   "[[keyfile]]\npool = \"web\"\ncontext = \"a\"\n"
+                                   "layout = \"nginx\"\npaths = [\"ring/a.key\"]\n");
+    auto agent = start_agent(folder);
+    const auto says = [&agent](const std::string& text) {
+      return support::wait_until([&] { return agent.output().find(text) != std::string::npos; },
+                                 20s);
+    };
+    const auto kept = [&folder](const std::string& pool) {
+      return std::filesystem::exists(folder / ("agent-state/" + pool + "/sealing.key")) &&
+             std::filesystem::exists(folder / ("agent-state/" + pool + "/bundle.json"));
+    };
+    REQUIRE_MESSAGE(says("ready: web generation 7"), agent.output());
+    REQUIRE(
+        support::wait_until([&] { return std::filesystem::exists(folder / "ring/a.key"); }, 9s));
+    CHECK_MESSAGE(says("agent-state/gone holds the sealing key or bundle of no pool of this file"),
+                  agent.output());
+
+    folder.write("agent.toml", "[agent]\n");
+    agent.send(SIGHUP);
+    REQUIRE_MESSAGE(says("configuration not reloaded"), agent.output());
+    CHECK(kept("mail"));
+
+    web.replace(web.find("ring/web.ring"), 13, "ring/else.ring");
+    web.replace(web.find("\"agent-state"), 12, "\"same-state");
+    folder.write("agent.toml", web);  // web goes on, under other names
+    agent.send(SIGHUP);
+    REQUIRE_MESSAGE(says("configuration reloaded"), agent.output());
+    CHECK_MESSAGE(says("agent-state/mail is left: the sealing key and bundle in it are removed"),
+                  agent.output());
+    CHECK_FALSE(std::filesystem::exists(folder / "agent-state/mail/sealing.key"));
+    CHECK_FALSE(std::filesystem::exists(folder / "agent-state/mail/bundle.json"));
+    CHECK(kept("web"));
+    CHECK(kept("gone"));  // of another agent, perhaps
+    CHECK_MESSAGE(says("ring/a.key of pool web is written no more, but still holds keys: remove"),
+                  agent.output());
   }
 
   TEST_CASE("an agent with its keyd tells what it applied, and whom it asked") {
