@@ -127,6 +127,7 @@ void Authority::tend(Moment now) {
   if (draft_) return;  // stored() will come back here
   draft_ = std::make_unique<Draft>();
   draft_->state = state_.copy();
+  draft_->changed = unstored_;
   draft_->at = now.steady;
   const bool hurry = std::exchange(hurry_, false);
   if (now.steady >= retry_at_ || hurry) {
@@ -139,11 +140,19 @@ void Authority::tend(Moment now) {
   succeed(*draft, now);
 }
 
-sys_seconds Authority::next() const {
+// The schedules go by the steady clock, and are of the pools that are configured. What ends by
+// the wall clock, or of a pool that no longer is, ends all the same.
+sys_seconds Authority::next(Moment now) const {
   if (draft_) return sys_seconds::max();
   if (!enrolments_.empty() || hurry_) return sys_seconds::min();
-  auto next = orders_.empty() ? sys_seconds::max() : sys_seconds::min();
+  const bool set = holding_ == clock_problem(state_, now).empty();
+  auto next = set || !orders_.empty() ? sys_seconds::min() : sys_seconds::max();
   for (const auto& [name, pool] : pools_) next = std::min(next, pool.next);
+  for (const auto& state : state_.pools) {
+    for (const auto& epoch : state.epochs) {
+      if (!epoch.burned) next = std::min(next, epoch.opens_until - (now.latest - now.steady));
+    }
+  }
   return std::max(next, retry_at_);
 }
 
@@ -164,7 +173,7 @@ void Authority::draft_rotations(Draft& draft, Moment now) {
     draft_tokens(draft, *state, pool, now);
     const bool ordered = draft.renewed.contains(name) || draft.rotated.contains(name);
     if (holding_ && !ordered) {
-      drop_expired(draft, *state, now);
+      draft.changed |= drop_expired(*state, now);
       draft.next[name] = now.steady + hold_looks;
     } else {
       draft_plan(draft, *state, pool, now);
@@ -176,27 +185,28 @@ void Authority::draft_rotations(Draft& draft, Moment now) {
   }
   for (auto& state : draft.state.pools) {
     if (pools_.contains(state.name)) continue;
-    drop_expired(draft, state, now);
+    draft.changed |= drop_expired(state, now);
     drop_tokens(draft, state);
   }
 }
 
-// Of pools that left the configuration, and of all while rotation holds: what is
-// published stays as it is, but the keeper keeps no key past its time.
-void Authority::drop_expired(Draft& draft, PoolState& state, Moment now) const {
+// Of pools that left the configuration, and of all while rotation holds or nothing can be
+// stored: what is published stays as it is, but the keeper keeps no key past its time.
+bool Authority::drop_expired(PoolState& state, Moment now) {
   auto living = state.epochs;
   std::erase_if(living, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
-  if (living.size() == state.epochs.size()) return;
+  if (living.size() == state.epochs.size()) return false;
   state.secrets = ring::carry_over(state.epochs, state.secrets, living);
   state.epochs = std::move(living);
-  draft.changed = true;
+  return true;
 }
 
 void Authority::draft_plan(Draft& draft, PoolState& state, const Pool& pool, Moment now) const {
   const auto& policy = pool.setup.config.policy;
   std::vector<Epoch> burned, standing;
   for (const auto& epoch : state.epochs) (epoch.burned ? burned : standing).push_back(epoch);
-  std::erase_if(standing, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
+  const auto over = std::erase_if(
+      standing, [now](const Epoch& epoch) { return now.latest >= epoch.opens_until; });
 
   const bool ordered = draft.rotated.contains(state.name);
   const auto planner = ordered ? ring::plan_rotation_now : ring::plan_rotation;
@@ -206,7 +216,7 @@ void Authority::draft_plan(Draft& draft, PoolState& state, const Pool& pool, Mom
                   ? ring::Plan{standing, state.last_epoch, false, now.steady + hold_looks}
                   : planner(standing, state.last_epoch, policy, now, readiness(state, pool, now));
   draft.next[state.name] = plan.next;
-  const bool renewed = draft.renewed.contains(state.name);
+  const bool renewed = over != 0 || draft.renewed.contains(state.name);
   if (!plan.changed && !renewed && !pool.overtaken && !stale(state, pool.setup.config)) return;
 
   state.last_epoch = plan.last_number;
@@ -252,6 +262,7 @@ void Authority::stored(const std::string& problem, Moment now) {
   if (!problem.empty()) return fail(*draft, problem, now);
   if (!store_problem_.empty()) spdlog::info("the state can be stored again");
   store_problem_.clear();
+  unstored_ = false;
   retry_at_ = {};
   succeed(*draft, now);
 }
@@ -314,6 +325,10 @@ void Authority::write_audit_lines() {
   audit_problem_ = std::move(problem);
 }
 
+void Authority::look_again(sys_seconds time) {
+  for (auto& [name, pool] : pools_) pool.next = std::min(pool.next, time);
+}
+
 // The old generation stands; what was drawn is dropped unused and wiped.
 void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
   ++store_failures_;
@@ -322,9 +337,7 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
   store_problem_ = problem;
   retry_at_ = now.steady + retry_after;
   // also what was drafted before its time, as by clocks that agree again
-  for (auto& [name, pool] : pools_) pool.next = std::min(pool.next, retry_at_);
-  wipe_what_is_over(now);
-  tend_issuers(now);
+  look_again(retry_at_);
   for (const auto& [request, name] : draft.enrolled) {
     publisher_.enrolled({request.id, 503, 0, 0, "the state cannot be stored"});
   }
@@ -335,6 +348,18 @@ void Authority::fail(Draft& draft, const std::string& problem, Moment now) {
     } else {
       done.order.done({{"ok", false}, {"error", problem}});
     }
+  }
+  wipe_what_is_over(now);
+  tend_issuers(now);
+}
+
+// Whatever the disk still has, no key outlives its time in this process: none of a ticket, which
+// a configuration that is read again would else have published anew, and none of a token.
+void Authority::wipe_what_is_over(Moment now) {
+  for (auto& state : state_.pools) {
+    const auto time = time_of(state, now);
+    unstored_ |= drop_expired(state, time);
+    unstored_ |= wipe_tokens(state, time, now.steady);
   }
 }
 

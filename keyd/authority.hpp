@@ -58,9 +58,10 @@ class Authority {
   // expire. tend() then does what changed.
   void configure(std::vector<PoolSetup> pools, ticket::Moment now);
 
-  // Does what is due. Call it at next(), and after any of the calls below.
+  // Does what is due. Call it at next(), and after any of the calls below. As the wall clock
+  // may be set meanwhile, ask for next() at least twice a minute.
   void tend(ticket::Moment now);
-  ticket::sys_seconds next() const;
+  ticket::sys_seconds next(ticket::Moment now) const;
 
   // Answered through Publisher::enrolled, now or after a later tend().
   void enrol(Enrol request);
@@ -129,8 +130,9 @@ class Authority {
   std::optional<TokenGap> gap_by_rotation(const Draft& draft, const PoolState& state,
                                           ticket::Moment now) const;
   void move_time(ticket::seconds shift);
+  ticket::Moment time_of(const PoolState& state, ticket::Moment now) const;
   void draft_rotations(Draft& draft, ticket::Moment now);
-  void drop_expired(Draft& draft, PoolState& state, ticket::Moment now) const;
+  static bool drop_expired(PoolState& state, ticket::Moment now);
   void draft_enrolments(Draft& draft, ticket::Moment now);
   std::string enrol_into(Draft& draft, const Enrol& request, ticket::Moment now);
   void draft_plan(Draft& draft, PoolState& state, const Pool& pool, ticket::Moment now) const;
@@ -155,6 +157,7 @@ class Authority {
   void ask_for_sentinels(const PoolState& state, Pool& pool, ticket::Moment now);
   void tell_directory(const PoolState& state, Pool& pool, ticket::Moment now);
   void wipe_what_is_over(ticket::Moment now);
+  bool wipe_tokens(PoolState& state, ticket::Moment time, ticket::sys_seconds now);
   // Why an epoch that is announced does not begin, and why none issues; empty: one does.
   static std::string waiting_for(const TokenEpoch& epoch, const Pool& pool);
   static std::string eight_stand(const std::vector<TokenEpoch>& epochs, ticket::Moment now);
@@ -167,6 +170,7 @@ class Authority {
   void succeed(Draft& draft, ticket::Moment now);
   void answer(const Draft& draft);
   void write_audit_lines();
+  void look_again(ticket::sys_seconds time);
   void fail(Draft& draft, const std::string& problem, ticket::Moment now);
   void publish(const PoolState& state);
   void add_wrap(const PoolState& state, const std::string& member);
@@ -197,7 +201,8 @@ class Authority {
 
   AuthorityKeys keys_;
   ticket::crypto::SignerPublic signer_public_;
-  KeeperState state_;  // as stored
+  KeeperState state_;      // as stored, but for
+  bool unstored_ = false;  // what was wiped when it could not be
   StateStore& store_;
   AuditStore& audit_;
   Publisher& publisher_;

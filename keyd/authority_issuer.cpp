@@ -116,7 +116,7 @@ void Authority::tell_directory(const PoolState& state, Pool& pool, Moment now) {
 
 Issued Authority::issue(const Issue& request, Moment now) {
   // An epoch issues from its very second: the servers' challenges have named it from then on.
-  if (next() <= now.steady) tend(now);
+  if (next(now) <= now.steady) tend(now);
   const auto refuse = [&request](int status, std::string why) {
     return Issued{request.id, status, {}, std::move(why)};
   };

@@ -110,6 +110,20 @@ void Authority::move_time(seconds shift) {
   retry_at_ = {};
 }
 
+// `now` as the pool's epochs were told: an accepted clock moves them once that can be stored.
+Moment Authority::time_of(const PoolState& state, Moment now) const {
+  std::optional<seconds> accepted;
+  for (const auto& waiting : orders_) {
+    if (waiting.order.kind != Order::Kind::accept_clock) continue;
+    accepted = accepted.value_or(seconds(0)) + waiting.order.shift;
+  }
+  if (!accepted) return now;
+  const auto shift = shift_of(state, *accepted, now.steady);
+  now.steady -= shift;
+  now.latest -= shift;
+  return now;
+}
+
 void Authority::draft_orders(Draft& draft, Moment now) {
   for (auto& waiting : std::exchange(orders_, {})) {
     auto outcome = carry_out(draft, waiting.order, now);

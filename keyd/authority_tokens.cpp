@@ -304,23 +304,23 @@ const IssuerKey& Authority::fresh_key(const Draft& draft,
   });
 }
 
-// A state that cannot be stored keeps no private key alive in this process: whatever the
-// disk still has, it is gone here when its time is over. The next draft sees that it is
-// (draft_tokens); until one is stored, a clock that was set back lets nothing issue without it.
-void Authority::wipe_what_is_over(Moment now) {
-  for (auto& state : state_.pools) {
-    auto& tokens = state.tokens;
-    for (std::size_t i = 0; i < tokens.epochs.size(); ++i) {
-      auto over = tokens.epochs[i];
-      over.closed |= now.latest >= over.issues_until;
-      if (now.latest >= over.redeems_until) over.ended_at = now.latest;
-      tokens.secrets[i] = tokens.secrets[i].kept_by(over);
-      auto& epoch = tokens.epochs[i];
-      const auto& left = tokens.secrets[i];
-      const bool keyless = signs_no_more(epoch, left) || verifies_no_more(epoch, left);
-      epoch.closed |= keyless && epoch.issues(now);
-    }
+// The next draft sees that a key is gone (draft_tokens); until one is stored, a clock that was
+// set back lets nothing issue without it. Returns whether an epoch is closed for that.
+bool Authority::wipe_tokens(PoolState& state, Moment time, sys_seconds) {
+  auto& tokens = state.tokens;
+  bool closed = false;
+  for (std::size_t i = 0; i < tokens.epochs.size(); ++i) {
+    auto over = tokens.epochs[i];
+    over.closed |= time.latest >= over.issues_until;
+    if (time.latest >= over.redeems_until) over.ended_at = time.latest;
+    tokens.secrets[i] = tokens.secrets[i].kept_by(over);
+    auto& epoch = tokens.epochs[i];
+    const auto& left = tokens.secrets[i];
+    const bool keyless = signs_no_more(epoch, left) || verifies_no_more(epoch, left);
+    if (!keyless || !epoch.issues(time)) continue;
+    epoch.closed = closed = true;
   }
+  return closed;
 }
 
 // ---- orders

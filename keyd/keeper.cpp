@@ -242,7 +242,7 @@ void Keeper::turn() {
   if (auto keys = key_maker_.take(); !keys.empty()) authority_.add_keys(std::move(keys), now);
   ask_front();
   if (endpoints_.empty()) return;
-  if (authority_.next() <= now.steady) authority_.tend(now);
+  if (authority_.next(now) <= now.steady) authority_.tend(now);
   key_maker_.want(authority_.keys_wanted());
   if (!announced_) announce();
   log_refusal_sums(now.steady);
@@ -283,8 +283,9 @@ int Keeper::poll_timeout() const {
 // Near the time it looks often: the clock counts whole seconds.
 int Keeper::schedule_timeout() const {
   if (endpoints_.empty()) return -1;
-  const auto now = clock_.now().steady;
-  const auto next = authority_.next();
+  const auto moment = clock_.now();
+  const auto now = moment.steady;
+  const auto next = authority_.next(moment);
   if (next <= now) return 0;
   if (next <= now + seconds(2)) return 100;
   if (plan_.config.metrics) return 1000;

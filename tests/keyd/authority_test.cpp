@@ -425,7 +425,7 @@ TEST_SUITE("authority") {
     CHECK(json(house.authority->status("", house.now)).at("pools").size() == 1);
   }
 
-  TEST_CASE("keys that have ended are in no state and no bundle any more") {
+  TEST_CASE("promise 3: keys that have ended are in no state and no bundle any more") {
     House house;
     house.live(48h);
 
@@ -434,6 +434,106 @@ TEST_SUITE("authority") {
     CHECK(epochs.size() > 7);
     CHECK(epochs.size() < 25);
     for (const auto& epoch : epochs) CHECK(epoch.opens_until > house.now);
+  }
+
+  TEST_CASE("promise 3: a key goes when it ends, also when no other is due for long") {
+    House house;
+    const ring::Policy policy{.rotate_every = 24h, .lifetime = 2h, .publish_ahead = 24h};
+    house.authority->configure({setup(house.ca, "web", policy)}, house.now);
+    house.live(26h - 1s);
+    REQUIRE(house.store.state().pool("web")->epochs.size() == 3);
+    house.live(1s);
+    CHECK(house.store.state().pool("web")->epochs.size() == 2);
+    CHECK(house.store.state().pool("web")->secrets.size() == 64);
+    CHECK(house.newest().epochs.size() == 2);
+  }
+
+  TEST_CASE("promise 3: keys of a pool that left the configuration go when they end") {
+    House house;
+    house.tend();
+    const auto ends = house.newest().epochs.front().opens_until;
+    // nothing is due for many hours
+    const ring::Policy rare{.rotate_every = 24h, .publish_ahead = 24h};
+    house.authority->configure({setup(house.ca, "mail", rare)}, house.now);
+    house.live(ends - house.now - 1s);
+    const auto before = house.store.state().pool("web")->epochs.size();
+    CHECK(house.authority->next(house.now) == ends);
+    house.live(1s);
+    CHECK(house.store.state().pool("web")->epochs.size() == before - 1);
+  }
+
+  TEST_CASE("promise 3: a clock that is set is noticed before anything else is due") {
+    const auto seconds_left = [](const House& house, seconds apart) {
+      const Moment now(house.now, house.now + apart);
+      return (house.authority->next(now) - house.now).count();
+    };
+    House house;
+    const ring::Policy policy{.rotate_every = 24h, .lifetime = 2h, .publish_ahead = 24h};
+    house.authority->configure({setup(house.ca, "web", policy)}, house.now);
+    house.live(25h);
+    REQUIRE(seconds_left(house, 0s) > 60);
+    CHECK(seconds_left(house, 301s) <= 0);
+    CHECK(seconds_left(house, -301s) <= 0);
+    house.authority->tend(Moment(house.now, house.now + 301s));
+    CHECK(seconds_left(house, 301s) == 5);  // no busy loop
+    house.tend();
+
+    // by minutes, near the end of a key: that is not enough to hold rotation
+    house.live(house.newest().epochs.front().opens_until - house.now - 60s);
+    const auto before = house.store.state().pool("web")->epochs.size();
+    const Moment ahead(house.now, house.now + 61s);
+    REQUIRE(house.authority->next(house.now) > house.now);
+    REQUIRE(house.authority->next(ahead) <= house.now);
+    house.authority->tend(ahead);
+    CHECK(house.store.state().pool("web")->epochs.size() == before - 1);
+    CHECK(house.authority->next(ahead) > house.now);
+  }
+
+  TEST_CASE("promise 3: a keeper that can store nothing keeps no key past its end") {
+    House house;
+    const auto pools = [&](bool both) {
+      std::vector<keyd::PoolSetup> pools{setup(house.ca)};
+      if (both) pools.push_back(setup(house.ca, "mail"));
+      return pools;
+    };
+    house.authority->configure(pools(true), house.now);
+    house.live(1h);
+    house.authority->configure(pools(false), house.now);
+    const auto before = house.newest();
+    const auto numbers = [&](const std::string& pool) {
+      std::set<std::uint32_t> numbers;
+      const auto state = house.store.state();
+      for (const auto& epoch : state.pool(pool)->epochs) numbers.insert(epoch.number);
+      return numbers;
+    };
+    const auto told = numbers("web");
+    house.store.problem = "No space left on device";
+    const auto pass = [&](int hours) {
+      for (int i = 0; i < hours; ++i) house.now += 1h, house.tend();
+    };
+    pass(14);
+    const auto status = house.pool_status();
+    for (const auto& epoch : status.at("epochs")) {
+      CHECK(epoch.at("opens_until") > house.now.time_since_epoch().count());
+    }
+    REQUIRE(house.pool_status().at("epochs").size() < told.size());
+
+    const auto published = house.said.published.size();
+    house.authority->configure(pools(false), house.now);
+    CHECK(house.said.published.size() == published);  // who has the old one keeps it
+    pass(24);
+    CHECK(house.pool_status().at("epochs").empty());
+    CHECK(numbers("web") == told);  // the disk still has them
+
+    house.store.problem.clear();
+    house.live(10s);
+    CHECK(house.newest().generation > before.generation);
+    CHECK(sealing(house.newest(), house.now) != nullptr);
+    for (const auto number : numbers("web")) CHECK(number > *told.rbegin());
+    CHECK(house.store.state().pool("web")->secrets.size() == 32 * numbers("web").size());
+    CHECK(numbers("mail").empty());
+    house.restart();
+    CHECK(house.said.published.back().generation == house.newest().generation);
   }
 
   TEST_CASE("promise 11: no two secrets or ids of a state are the same, and none is zero") {

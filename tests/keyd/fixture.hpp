@@ -90,6 +90,18 @@ struct MemoryAudit : keyd::AuditStore {
   std::string problem;
 };
 
+// The chain of an audit log, checked as docs/formats.md says.
+inline bool chained(const std::vector<std::string>& lines) {
+  crypto::Sha256 before{};
+  std::uint64_t n = 0;
+  for (const auto& line : lines) {
+    const auto parsed = json::parse(line);
+    if (parsed.at("n") != ++n || parsed.at("before") != hex(before)) return false;
+    before = crypto::sha256(as_bytes(line));
+  }
+  return true;
+}
+
 // A server of a pool: certificate, its key, a sealing key.
 struct Server {
   Server(const test::Authority& ca, const std::string& name, const std::string& role,
@@ -164,8 +176,8 @@ struct House {
   void live(seconds time) {
     const auto end = now + time;
     tend();
-    while (authority->next() <= end) {
-      now = std::max(now + 1s, authority->next());
+    while (authority->next(now) <= end) {
+      now = std::max(now + 1s, authority->next(now));
       tend();
     }
     now = end;

@@ -91,8 +91,8 @@ struct IssuingHouse : House {
   void run(seconds time) {
     const auto end = now + time;
     follow();
-    while (authority->next() < end) {
-      now = std::max(now + 1s, authority->next());
+    while (authority->next(now) < end) {
+      now = std::max(now + 1s, authority->next(now));
       follow();
     }
     now = end;

@@ -24,7 +24,8 @@ seconds time_without(IssuingHouse& house, seconds time) {
   seconds without{0};
   for (const auto end = house.now + time; house.now < end;) {
     house.follow();
-    const auto next = std::clamp(house.authority->next(), std::min(house.now + 1s, end), end);
+    const auto next =
+        std::clamp(house.authority->next(house.now), std::min(house.now + 1s, end), end);
     if (house.issuing() == 0) without += next - house.now;
     house.now = next;
   }
