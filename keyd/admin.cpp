@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "log.hpp"
+#include "socket_file.hpp"
 
 namespace keyd {
 
@@ -34,8 +35,15 @@ Fd listen_at(const std::filesystem::path& path) {
   if (path.string().size() >= sizeof address.sun_path) fail(path, "longer than 107 characters");
   std::strcpy(address.sun_path, path.c_str());
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // The lock on the state says that no other keeper lives, so it is left over.
-  if (std::filesystem::is_socket(path)) ::unlink(path.c_str());
+  // Ours would be left over, as the lock on the state says; it may be one of another state.
+  if (std::filesystem::is_socket(path)) {
+    if (somebody_listens(path)) {
+      fail(path,
+           "somebody listens there, such as another keyd: stop that one, or give this one a "
+           "path of its own (admin in keyd.toml)");
+    }
+    ::unlink(path.c_str());
+  }
   if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(socket.get(), 64) != 0) {
     fail(path, std::strerror(errno));
@@ -63,12 +71,15 @@ AdminSocket::AdminSocket(const std::filesystem::path& path, std::set<uid_t> allo
     : path_(path),
       allowed_(std::move(allowed)),
       handler_(std::move(handler)),
-      listener_(listen_at(path)) {
+      listener_(listen_at(path)),
+      file_(number_of_file(path)) {
   // Who may connect is decided by who calls, so the file can let others try.
   ::chmod(path_.c_str(), 0666);
 }
 
-AdminSocket::~AdminSocket() { ::unlink(path_.c_str()); }
+AdminSocket::~AdminSocket() {
+  if (number_of_file(path_) == file_) ::unlink(path_.c_str());
+}
 
 void AdminSocket::add_interests(std::vector<pollfd>& polled) const {
   polled.push_back({listener_.get(), POLLIN, 0});

@@ -27,8 +27,9 @@ class AdminSocket {
       std::function<void(std::uint64_t connection, uid_t by, const nlohmann::json& request)>;
 
   // Takes the place of a socket file that a dead keeper left. Throws
-  // std::runtime_error naming the path.
+  // std::runtime_error naming the path, also where somebody listens.
   AdminSocket(const std::filesystem::path& path, std::set<uid_t> allowed, Handler handler);
+  // Removes the socket file, if it still is ours.
   ~AdminSocket();
 
   void add_interests(std::vector<pollfd>& polled) const;
@@ -59,6 +60,7 @@ class AdminSocket {
   std::set<uid_t> allowed_;
   Handler handler_;
   ticket::ring::Fd listener_;
+  std::uint64_t file_ = 0;  // which one
   std::uint64_t last_id_ = 0;
   std::map<std::uint64_t, Connection> connections_;
 };

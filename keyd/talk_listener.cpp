@@ -3,7 +3,6 @@
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,8 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <cstring>
+
+#include "socket_file.hpp"
 
 namespace keyd {
 
@@ -29,20 +30,6 @@ constexpr int mode = 0660;
 
 [[noreturn]] void fail(const Endpoint& at, const std::string& why) {
   throw std::runtime_error("cannot listen on " + at.text() + ": " + why);
-}
-
-std::uint64_t number_of(const std::filesystem::path& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
-}
-
-// Whoever lives at a socket's path answers; of one that does not only the name is left.
-bool answers(const std::filesystem::path& path) {
-  asio::io_context context;
-  asio::local::stream_protocol::socket socket(context);
-  boost::system::error_code error;
-  socket.connect(asio::local::stream_protocol::endpoint(path.string()), error);
-  return !error;
 }
 
 using Endpoints = std::vector<Door::Protocol::endpoint>;
@@ -64,7 +51,7 @@ Endpoints resolved(asio::io_context& context, const Endpoint& at) {
 Door::Door(asio::io_context& context, const Endpoint& at, int group) : at_(at), acceptor_(context) {
   const bool is_file = !at.path.empty();
   if (is_file && std::filesystem::is_socket(at.path)) {
-    if (answers(at.path)) fail(at, "somebody else listens there");
+    if (somebody_listens(at.path)) fail(at, "somebody else listens there");
     ::unlink(at.path.c_str());
   }
   const auto endpoint = resolved(context, at).front();
@@ -77,7 +64,7 @@ Door::Door(asio::io_context& context, const Endpoint& at, int group) : at_(at), 
   if (!error) acceptor_.bind(endpoint, error);
   if (error) fail(at, error.message());
   if (is_file) {
-    file_ = number_of(at.path);
+    file_ = number_of_file(at.path);
     give(group);
     if (::chmod(at.path.c_str(), mode) != 0) fail(at, std::strerror(errno));
   }
@@ -92,7 +79,7 @@ void Door::give(int group) {
 }
 
 Door::~Door() {
-  if (!at_.path.empty() && number_of(at_.path) == file_) ::unlink(at_.path.c_str());
+  if (!at_.path.empty() && number_of_file(at_.path) == file_) ::unlink(at_.path.c_str());
 }
 
 // ---- a connection

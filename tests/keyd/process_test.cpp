@@ -129,6 +129,38 @@ TEST_SUITE("the keyd process") {
     CHECK(keyd.order({{"command", "rotate"}, {"pool", "web"}}).at("sealing") == 2);
   }
 
+  TEST_CASE(
+      "of two keyds with one admin socket the first one keeps it, from a dead one it is taken") {
+    const Folder folder;
+    const auto socket = folder / "keyd.sock";
+    {
+      Keyd keyd(folder);
+      REQUIRE_MESSAGE(keyd.serves(), keyd.process.output());
+      keyd.process.kill();
+    }
+    REQUIRE(std::filesystem::is_socket(socket));  // left over
+    std::optional<Keyd> keyd(std::in_place, folder);
+    REQUIRE_MESSAGE(keyd->serves(), keyd->process.output());
+
+    const Folder other;
+    other.configure("", "");
+    auto text = support::read_text(other / "keyd.toml");
+    const std::string own = "admin = \"keyd.sock\"";
+    text.replace(text.find(own), own.size(), "admin = \"" + socket.string() + "\"");
+    other.write("keyd.toml", text);
+    Keyd second(other);
+    CHECK(second.process.wait(20s) == 1);
+    CHECK(second.says("admin socket " + socket.string() + ": somebody listens there"));
+    CHECK(keyd->order({{"command", "pools"}}).at("ok") == true);
+
+    // nor is what another one has put there meanwhile removed at the end
+    std::filesystem::rename(socket, folder / "moved");
+    support::write_text(socket, "another's");
+    keyd->process.send(SIGTERM);
+    CHECK(keyd->process.wait(10s) == 0);
+    CHECK(support::read_text(socket) == "another's");
+  }
+
   TEST_CASE("SIGTERM ends it cleanly, and a second start goes on with the same generation") {
     const Folder folder;
     std::uint64_t generation = 0;
