@@ -14,7 +14,7 @@ namespace keyd {
 
 // What a client has shown of itself.
 struct Credentials {
-  std::string certificate;    // fingerprint, "sha256:..."; empty: it showed none
+  std::string certificate;    // its tbs_hash(); empty: it showed none
   std::string distrust;       // why no CA of the issuer vouches for it; empty: one does
   std::string_view bearer{};  // its secret; empty: none
   bool other_scheme = false;  // an Authorization that is no bearer's

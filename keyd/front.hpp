@@ -73,7 +73,7 @@ class Front {
   // closed first, by the function given here.
   Crowd::Place admit(std::function<void()> close);
   void proven(Crowd::Place stranger) { strangers_.leave(stranger); }
-  // Connections of one certificate, by its fingerprint: fewer still.
+  // Connections of one certificate, by its tbs_hash(): fewer still.
   Crowd::Place enter(const std::string& certificate, std::function<void()> close);
   void leave(const std::string& certificate, Crowd::Place visit);
 

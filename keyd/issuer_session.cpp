@@ -256,7 +256,7 @@ void Session<Stream>::look_at_certificate() {
     terms_ = room_->terms;
     const auto chain = peer_chain(stream_.native_handle());
     if (chain.empty()) return;
-    certificate_ = ticket::crypto::fingerprint(chain.front().get());
+    certificate_ = ticket::crypto::tbs_hash(chain.front().get());
     distrust_ =
         ticket::crypto::chain_problem(chain, terms_->attest_ca, false, now.latest).value_or("");
   }

@@ -133,7 +133,7 @@ asio::awaitable<void> Session::run() {
 
 Session::Visit::Visit(Session& session) : front_(session.front_) {
   auto* const leaf = SSL_get0_peer_certificate(session.stream_.native_handle());
-  certificate_ = ticket::crypto::fingerprint(leaf);
+  certificate_ = ticket::crypto::tbs_hash(leaf);
   place_ = front_.enter(certificate_, [&session] {
     session.log_stranger("many",
                          session.address_ + " closed, the oldest of too many connections of " +

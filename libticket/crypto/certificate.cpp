@@ -10,6 +10,7 @@
 #include <ctime>
 #include <stdexcept>
 
+#include "crypto/digest.hpp"
 #include "crypto/quiet_errors.hpp"
 
 namespace ticket::crypto {
@@ -17,6 +18,7 @@ namespace ticket::crypto {
 namespace {
 
 struct Free {
+  void operator()(unsigned char* bytes) const { OPENSSL_free(bytes); }
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
   void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
@@ -174,6 +176,36 @@ std::string fingerprint(X509* certificate) {
     throw std::runtime_error("OpenSSL cannot digest a certificate");
   }
   return "sha256:" + hex(digest);
+}
+
+namespace {
+
+// The first element of the certificate, to the byte: i2d_re_X509_tbs() writes it anew, and
+// leaves the certificate changed for who verifies it afterwards.
+BytesView signed_part(BytesView der) {
+  const auto* at = raw(der);
+  const auto* end = at + der.size();
+  long size = 0;
+  int tag = 0, kind = 0;
+  constexpr int broken = 0x80;
+  if ((ASN1_get_object(&at, &size, &tag, &kind, end - at) & broken) != 0) return {};
+  const auto* begin = at;
+  if ((ASN1_get_object(&at, &size, &tag, &kind, end - at) & broken) != 0) return {};
+  return der.subspan(static_cast<std::size_t>(begin - raw(der)),
+                     static_cast<std::size_t>(at + size - begin));
+}
+
+}  // namespace
+
+std::string tbs_hash(X509* certificate) {
+  const QuietErrors quiet;
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  if (size < 0) throw std::runtime_error("OpenSSL cannot write a certificate");
+  const std::unique_ptr<unsigned char, Free> owner(der);
+  const auto part = signed_part(std::as_bytes(std::span(der, static_cast<std::size_t>(size))));
+  if (part.empty()) throw std::runtime_error("OpenSSL writes a certificate without content");
+  return hex(sha256(part));
 }
 
 std::string subject(X509* certificate) {

@@ -51,8 +51,13 @@ std::string role_uri(const Role& role);
 // When it begins to be valid; the epoch's beginning where that is no time.
 sys_seconds begins(X509* certificate);
 
-// "sha256:" and 64 hex digits of the DER.
+// "sha256:" and 64 hex digits of the DER, as `openssl x509 -fingerprint` has it: for people.
+// Of one certificate that an ECDSA key signed anybody makes a second that is as good and has
+// another fingerprint (s and n - s both verify), so nobody is counted by it.
 std::string fingerprint(X509* certificate);
+// 64 hex digits, SHA-256 of what the CA signed (tbsCertificate, RFC 5280, 4.1), whichever way
+// its signature is written: to tell apart who shows one.
+std::string tbs_hash(X509* certificate);
 // RFC 2253, "CN=web1,O=Example".
 std::string subject(X509* certificate);
 // "DNS:web1.example.org", "URI:...", "IP:192.0.2.1", "email:..."; names with

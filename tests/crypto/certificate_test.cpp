@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "certificates.hpp"
+#include "crypto/digest.hpp"
 
 using namespace ticket;
 using namespace ticket::crypto;
@@ -191,6 +192,26 @@ TEST_SUITE("certificate") {
     CHECK(fingerprint(leaf.get()) != fingerprint(test::with_names("").get()));
     CHECK(alternative_names(with_patched_name("DNS:a.evil", "a.evil", "a\0evil"sv).get()).empty());
     CHECK(alternative_names(with_patched_name("DNS:a.evil", "a.evil", "a\nevil"sv).get()).empty());
+  }
+
+  TEST_CASE("the hash of what was signed is the same under any signature that verifies") {
+    const test::Authority authority;
+    const auto key = test::p256_key();
+    const auto wish = server_wish("clientAuth");
+    auto leaf = authority.sign(key.get(), wish);
+    auto other = test::with_other_signature(leaf.get());
+    const auto id = tbs_hash(leaf.get());
+    CHECK(fingerprint(other.get()) != fingerprint(leaf.get()));
+    CHECK(tbs_hash(other.get()) == id);
+    CHECK(tbs_hash(authority.sign(key.get(), wish).get()) != id);  // with a serial of its own
+
+    unsigned char* der = nullptr;  // as OpenSSL alone has it
+    const auto size = static_cast<std::size_t>(i2d_re_X509_tbs(leaf.get(), &der));
+    CHECK(id == hex(sha256(std::as_bytes(std::span(der, size)))));
+    OPENSSL_free(der);
+
+    const auto ca = test::pem_of(authority.certificate.get());
+    CHECK(problem_of(chain_of(std::move(other)), ca, false) == "none");
   }
 
   TEST_CASE("a chain is accepted for its purpose, in its time, under its CA only") {

@@ -2,6 +2,8 @@
 // test wants to see accepted or refused.
 #pragma once
 
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -21,6 +23,31 @@ inline PrivateKey p256_key() { return PrivateKey(EVP_EC_gen("P-256")); }
 inline PrivateKey rsa_key(unsigned bits) { return PrivateKey(EVP_RSA_gen(bits)); }
 inline PrivateKey ed25519_key() {
   return PrivateKey(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+}
+
+// The same certificate under another signature of its ECDSA key: n - s in the place of s. Who
+// has no key of the CA can make it, too.
+inline Certificate with_other_signature(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate, &der);
+  const unsigned char* begin = der;
+  Certificate other(d2i_X509(nullptr, &begin, size));
+  OPENSSL_free(der);
+  const ASN1_BIT_STRING* signature = nullptr;
+  X509_get0_signature(&signature, nullptr, other.get());
+  const unsigned char* at = signature->data;
+  auto* pair = d2i_ECDSA_SIG(nullptr, &at, signature->length);
+  auto* group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+  auto* s = BN_dup(ECDSA_SIG_get0_s(pair));
+  BN_sub(s, EC_GROUP_get0_order(group), s);
+  ECDSA_SIG_set0(pair, BN_dup(ECDSA_SIG_get0_r(pair)), s);
+  unsigned char* flipped = nullptr;
+  const int length = i2d_ECDSA_SIG(pair, &flipped);
+  ASN1_BIT_STRING_set(const_cast<ASN1_BIT_STRING*>(signature), flipped, length);
+  OPENSSL_free(flipped);
+  ECDSA_SIG_free(pair);
+  EC_GROUP_free(group);
+  return other;
 }
 
 struct Extension {

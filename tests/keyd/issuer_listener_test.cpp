@@ -271,6 +271,16 @@ TEST_SUITE("issuer listener") {
     CHECK(house.ask(wanted, "client", {}, Form::batch).status == "200");  // another client
   }
 
+  TEST_CASE("a certificate whose signature somebody wrote otherwise has no other budget") {
+    House house;
+    house.open(house.setup({"certificate"}));
+    const auto wanted = withdrawal(house.ristretto, 9);
+    REQUIRE(house.ask(wanted, "client", {}, Form::batch).status == "200");
+    const auto chain = *crypto::parse_chain(support::read_text(house.folder / "client.pem"));
+    house.folder.write("client.pem", pem_of(with_other_signature(chain[0].get()).get()));
+    CHECK(house.ask(wanted, "client", {}, Form::batch).status == "429");
+  }
+
   TEST_CASE("on loopback it may be open, and plain HTTP") {
     House house;
     house.open(house.setup({"open"}, /*tls=*/false));
