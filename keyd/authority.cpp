@@ -19,7 +19,7 @@ using ring::Epoch;
 
 namespace {
 
-constexpr seconds retry_after{5};  // a store that failed
+constexpr seconds retry_after{5};  // a store that failed, or the audit log
 constexpr seconds hold_looks{5};   // whether the clocks agree again
 
 feed::Manifest manifest_of(const PoolState& state, const PoolConfig& config, Moment now) {
@@ -273,6 +273,7 @@ void Authority::succeed(Draft& draft, Moment now) {
   for (const auto& [name, next] : draft.next) {
     if (const auto pool = pools_.find(name); pool != pools_.end()) pool->second.next = next;
   }
+  if (!audit_problem_.empty()) look_again(now.steady + retry_after);
   adopt_heard(draft);
   for (const auto& name : draft.generations) {
     const auto pool = pools_.find(name);

@@ -306,7 +306,7 @@ const IssuerKey& Authority::fresh_key(const Draft& draft,
 
 // The next draft sees that a key is gone (draft_tokens); until one is stored, a clock that was
 // set back lets nothing issue without it. Returns whether an epoch is closed for that.
-bool Authority::wipe_tokens(PoolState& state, Moment time, sys_seconds) {
+bool Authority::wipe_tokens(PoolState& state, Moment time, sys_seconds now) {
   auto& tokens = state.tokens;
   bool closed = false;
   for (std::size_t i = 0; i < tokens.epochs.size(); ++i) {
@@ -319,6 +319,7 @@ bool Authority::wipe_tokens(PoolState& state, Moment time, sys_seconds) {
     const bool keyless = signs_no_more(epoch, left) || verifies_no_more(epoch, left);
     if (!keyless || !epoch.issues(time)) continue;
     epoch.closed = closed = true;
+    note(state_.audit, "token epoch closed", state.name, epoch, now);
   }
   return closed;
 }

@@ -484,6 +484,26 @@ TEST_SUITE("audit log") {
     CHECK(house.pool_status().at("alarms").empty());
   }
 
+  TEST_CASE("lines that could not be written are tried again in seconds") {
+    House house;
+    house.authority->configure(
+        {setup(house.ca, "web", {.rotate_every = 24h, .publish_ahead = 24h})}, house.now);
+    house.audit.problem = "cannot write the audit log: No space left on device";
+    house.tend();
+    REQUIRE(house.audit.lines.empty());
+    for (int i = 0; i < 3; ++i) {
+      REQUIRE(house.authority->next(house.now) == house.now + 5s);  // no busy loop
+      house.now += 5s;
+      house.tend();
+    }
+
+    house.audit.problem.clear();
+    house.live(5s);
+    CHECK(house.audit.lines.size() == 1);
+    CHECK(house.pool_status().at("alarms").empty());
+    CHECK(house.authority->next(house.now) > house.now + 60s);
+  }
+
   TEST_CASE("the file gets each line once, through kills and torn ends") {
     const support::TempFolder folder;
     const auto path = folder / "audit.log";
