@@ -163,6 +163,11 @@ void Authority::draft_rotations(Draft& draft, Moment now) {
   if (!problem.empty() && !holding_) spdlog::error("{}", problem);
   if (problem.empty() && holding_) spdlog::info("the clocks agree again, rotation goes on");
   holding_ = !problem.empty();
+  // an accepted clock that could not be stored comes again
+  const bool accepted = std::ranges::any_of(draft.done, [](const Draft::Done& done) {
+    return done.order.order.kind == Order::Kind::accept_clock;
+  });
+  if (!holding_ && !accepted) doubtful_.clear();
 
   for (const auto& [name, pool] : pools_) {
     auto* state = draft.state.pool(name);
@@ -269,6 +274,7 @@ void Authority::stored(const std::string& problem, Moment now) {
 
 void Authority::succeed(Draft& draft, Moment now) {
   if (draft.changed) state_ = std::move(draft.state);
+  doubtful_.merge(draft.doubtful);
   write_audit_lines();
   for (const auto& [name, next] : draft.next) {
     if (const auto pool = pools_.find(name); pool != pools_.end()) pool->second.next = next;

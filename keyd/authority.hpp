@@ -111,6 +111,7 @@ class Authority {
     PoolIssuing issuing;
   };
   struct Draft;
+  using Expulsions = std::set<std::pair<std::string, std::uint16_t>>;  // pool, member's number
   struct Waiting {
     Order order;
     Answer done;
@@ -216,6 +217,7 @@ class Authority {
   bool hurry_ = false;  // one of them has not been tried yet
   std::string store_problem_, audit_problem_;
   bool holding_ = false;  // the clocks disagree, and that was told
+  Expulsions doubtful_;   // meanwhile: by a clock that an operator may put right
   std::uint64_t store_failures_ = 0;
   ticket::sys_seconds store_problem_since_, retry_at_;
 };

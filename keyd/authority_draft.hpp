@@ -22,6 +22,7 @@ struct Authority::Draft {
   std::set<std::string> generations;                    // pools that have a new one
   std::vector<std::pair<Enrol, std::string>> enrolled;  // with the member's name
   std::vector<Done> done;
+  Expulsions doubtful;  // while rotation holds
   bool changed = false;
 
   // What the front told of a pool's tokens and the draft takes account of.

@@ -188,6 +188,7 @@ Authority::Outcome Authority::expel(Draft& draft, PoolState& state, const Order&
                   {"by", order.by}},
                  draft.at);
   const json answer = {{"number", member->number}, {"burned", burned}};
+  if (!clock_problem(draft.state, now).empty()) draft.doubtful.insert({state.name, member->number});
   state.expelled.push_back({member->number, member->name, member->fingerprint, now.steady, false});
   state.members.erase(member);
   draft.renewed.insert(state.name);
@@ -277,7 +278,12 @@ Authority::Outcome Authority::accept_clock(Draft& draft, const Order& order) con
     if (loses_tables(state, shift)) draft.issuers_burned.insert(state.name);
     // a time that has yet to come would refuse every enrolment until then
     for (auto& member : state.members) member.enrolled_at = std::min(member.enrolled_at, draft.at);
-    for (auto& gone : state.expelled) gone.at = std::min(gone.at, draft.at);
+    for (auto& gone : state.expelled) {
+      // told by the clock that is put right now
+      const bool doubtful = doubtful_.contains({state.name, gone.number});
+      if (doubtful && order.shift > seconds(0)) gone.at += order.shift;
+      gone.at = std::min(gone.at, draft.at);
+    }
     if (pools_.contains(state.name)) draft.renewed.insert(state.name);
   }
   add_audit_line(draft.state.audit,

@@ -145,6 +145,44 @@ TEST_SUITE("orders") {
     CHECK(house.enrol(again).status == 200);
   }
 
+  TEST_CASE(
+      "promise 10: who was expelled by a clock that was behind needs a certificate made since") {
+    Pair house;
+    house.live(3h);
+    house.expel("web1", false);
+    const auto first = house.now;
+    const auto truth = house.now + 10min;
+    house.now = truth - 2h;  // as it comes up again
+    house.restart();
+    house.tend();
+    house.expel("web2", false);
+    house.order({.kind = Order::Kind::readmit, .pool = "web", .member = "web2"});
+    const auto status = [&] { return house.pool_status().at("expelled"); };
+    REQUIRE(status().at(1).at("at") == house.now.time_since_epoch().count());
+
+    house.store.problem = "disk full";  // it is accepted all the same, later
+    house.authority->order({.kind = Order::Kind::accept_clock, .shift = 2h}, [](const json&) {});
+    house.now += 2h;
+    house.tend();
+    house.store.problem.clear();
+    house.live(10s);
+    CHECK(status().at(0).at("at") == first.time_since_epoch().count());
+    CHECK(status().at(1).at("at") == truth.time_since_epoch().count());
+    const auto made = [&](sys_seconds from) {
+      return Server(house.ca, "web2", "ticket:member:web:web2", from);
+    };
+    CHECK(house.enrol(made(truth - 1h - 1s)).status == 403);
+    CHECK(house.enrol(made(truth - 1h)).status == 200);
+
+    // a clock that stood for a while makes no certificate too old that is in use
+    house.live(10h);
+    house.authority->tend(Moment(house.now, house.now + 10min));
+    house.authority->order({.kind = Order::Kind::accept_clock, .shift = 10min}, [](const json&) {});
+    house.now += 10min;
+    house.tend();
+    CHECK(status().at(1).at("at") == truth.time_since_epoch().count());
+  }
+
   TEST_CASE("an expelled member's word counts no more") {
     Pair house;
     house.expel("web2");
