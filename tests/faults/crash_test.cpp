@@ -57,6 +57,16 @@ int kills() {
   return wanted == nullptr ? 60 : std::atoi(wanted);
 }
 
+// How long keyd takes, here and now, until it has stored its first state.
+std::chrono::milliseconds time_to_store() {
+  const AuthorityFolder folder;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto keyd = folder.start();
+  REQUIRE_MESSAGE(support::wait_until([&] { return bool(folder.state()); }, 30s), keyd.output());
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               begun);
+}
+
 void verify_audit_log(const AuthorityFolder& folder) {
   const auto verified = folder.ticketctl({"audit", "verify"});
   CHECK_MESSAGE(verified.code == 0, verified.output);
@@ -85,13 +95,14 @@ TEST_SUITE("crashes") {
     std::mt19937 random(seed);
     Ledger ledger;
     int lives = 0;
+    const auto short_life = std::max<std::chrono::milliseconds>(2 * time_to_store(), 120ms);
 
     for (int i = 0; i < kills(); ++i) {
       auto keyd = folder.start();
-      // most in its first tenth of a second, some in the middle of its work
-      const int longest = i % 10 == 0 ? 2500 : 120;
-      std::this_thread::sleep_for(
-          std::chrono::milliseconds(std::uniform_int_distribution<int>(0, longest)(random)));
+      // most before or soon after it stores, some in the middle of its work
+      const auto longest = i % 10 == 0 ? short_life + 2s : short_life;
+      std::this_thread::sleep_for(std::chrono::milliseconds(
+          std::uniform_int_distribution<std::int64_t>(0, longest.count())(random)));
       REQUIRE_MESSAGE(keyd.alive(), keyd.output());
       keyd.kill();
       const auto state = folder.state();
