@@ -92,7 +92,7 @@ void FilePool::leave_lost_file() {
   }
   if (!writer_ || writer_->in_place()) return;
   rescued_ = writer_->current();
-  // one that was damaged where it stands keeps its lock only from ourselves
+  // one that was damaged where it stands is let go: its lock would keep out nobody but us
   if (!writer_->is_named()) lost_ = std::move(writer_);
   writer_.reset();
   if (log_) log_(warning, path_.string() + ": removed or replaced by somebody; taken up anew");

@@ -37,6 +37,13 @@ struct Host {
     return std::make_unique<LiveRing>(LiveRing::Options{
         path, {}, &clock, log, std::make_unique<FilePool>(path, "web", policy, log)});
   }
+  // Puts something else in the file's place; where the file is then.
+  std::filesystem::path replace_file() const {
+    auto away = folder / "away";
+    std::filesystem::rename(path, away);
+    std::ofstream(path) << "my diary";
+    return away;
+  }
   std::unique_ptr<LiveRing> start_in_memory() {
     return std::make_unique<LiveRing>(
         LiveRing::Options{"web", {}, &clock, {}, std::make_unique<MemoryPool>("web", policy)});
@@ -336,10 +343,7 @@ TEST_SUITE("embedded pool") {
     Host host;
     FilePool pool(host.path, "web", host.policy, {});
     pool.follow(noon);
-    const auto lost = host.folder / "lost", strange = host.folder / "strange";
-    std::ofstream(strange) << "my diary";
-    std::filesystem::rename(host.path, lost);
-    std::filesystem::rename(strange, host.path);
+    const auto lost = host.replace_file();
     pool.follow(noon + 1s);
     const auto written = RingReader(lost).read();
     REQUIRE(written.has_value());
@@ -362,10 +366,7 @@ TEST_SUITE("embedded pool") {
     Host host;
     const auto ring = host.start();
     const auto first = sealing(*ring);
-    const auto away = host.folder / "away", strange = host.folder / "strange";
-    std::ofstream(strange) << "my diary";
-    std::filesystem::rename(host.path, away);
-    std::filesystem::rename(strange, host.path);
+    const auto away = host.replace_file();
     CHECK(sealing(*ring) == first);
     const auto before = content(away);
 
@@ -382,10 +383,7 @@ TEST_SUITE("embedded pool") {
     Host host;
     const auto ring = host.start();
     const auto first = sealing(*ring);
-    const auto away = host.folder / "away", strange = host.folder / "strange";
-    std::ofstream(strange) << "my diary";
-    std::filesystem::rename(host.path, away);
-    std::filesystem::rename(strange, host.path);
+    const auto away = host.replace_file();
     host.clock.advance(90min);
     const auto second = sealing(*ring);  // it was made ahead
     REQUIRE(second != KeyName{});
